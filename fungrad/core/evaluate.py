@@ -1,0 +1,33 @@
+"""Evaluate a jaxpr: bind its equations one after the other, dropping each value after its last use.
+
+    evaluate : ClosedJaxpr, arguments -> results
+
+Where the arguments are tracers this records the function anew; that is how transforms of a jaxpr nest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fungrad.core.ir import Atom, ClosedJaxpr, Literal, Var
+
+
+def evaluate(closed: ClosedJaxpr, args: Sequence[Any]) -> list[Any]:
+    """The results of a closed jaxpr for these flat arguments."""
+    jaxpr = closed.jaxpr
+    env: dict[Var, Any] = dict(zip(jaxpr.constvars, closed.consts, strict=True))
+    env.update(zip(jaxpr.invars, args, strict=True))
+
+    def read(atom: Atom) -> Any:
+        return atom.value if type(atom) is Literal else env[atom]  # type: ignore[index]
+
+    for eqn, dead in zip(jaxpr.eqns, jaxpr.last_uses(), strict=True):
+        out = eqn.primitive.bind(*map(read, eqn.inputs), **eqn.params)
+        if eqn.primitive.multiple:
+            env.update(zip(eqn.outputs, out, strict=True))
+        else:
+            env[eqn.outputs[0]] = out
+        for var in dead:
+            del env[var]
+    return [read(v) for v in jaxpr.outvars]

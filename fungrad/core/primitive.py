@@ -1,0 +1,298 @@
+"""Primitives: the operations that the interpreters know, and the five kinds of them.
+
+A primitive is declared in one block: its NumPy implementation, its type rule, its derivative and its
+batching rule. Its derivative is declared once; forward mode, linearization and reverse mode follow.
+
+    kind          declares as its derivative                               examples
+    Elementwise   a rule per operand, t -> t * partial, pointwise          sin, mul, where
+    Linear        its transpose                                            reshape, sum, gather
+    Multilinear   a transpose for each operand                             contract
+    General       its jvp in terms of other primitives                     max, sort, prod
+    NoTangent     nothing: the result is locally constant or not real      less, argmax, floor
+
+Elementwise rules. The first parameter ``t`` is a tangent or a cotangent: a pointwise map is its own
+transpose, so one rule serves both ways. The other parameters are taken *by name* from the operands
+(``x``, ``y``, ``z``) and the result (``out``); what a rule does not name is not kept for it:
+
+    sin_p = Elementwise("sin", np.sin, lambda t, x: mul(t, cos(x)))
+    exp_p = Elementwise("exp", np.exp, lambda t, out: mul(t, out))
+    mul_p = Elementwise("mul", operator.mul, lambda t, y: mul(t, y), lambda t, x: mul(t, x))
+
+Where the result is real and an operand complex the rule's ``t * partial`` stands for its real part
+(jvp), and by itself for the transpose: vjp is the plain transpose, without conjugation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fungrad._util import user_source
+from fungrad.core.aval import ShapedArray, is_inexact, typeof
+from fungrad.core.trace import Application, Recording, Tracer, newest
+from fungrad.errors import MissingRuleError
+
+PRIMITIVES: dict[str, Primitive] = {}
+"""Every primitive by name: what pickling a jaxpr looks them up in, and what the tests walk over."""
+
+OPERAND_TYPES = frozenset({float, int, bool, complex, np.ndarray, *(np.dtype(c).type for c in "?bhilqBHILQefdgFDG")})
+"""The exact types that are operands as they are."""
+
+
+class Primitive:
+    """An operation that the interpreters know.
+
+    Parameters
+    ----------
+    name : str
+        Unique; how it prints in a jaxpr.
+    impl : callable
+        ``impl(*arrays, **params)``: the value, computed by NumPy.
+    abstract : callable, optional
+        ``abstract(*avals, **params) -> ShapedArray`` (a tuple of them if ``multiple``).
+    batch : callable, optional
+        ``batch(axis, batched, *operands, **params)``: the result for operands of which those with
+        ``batched[i]`` carry a batch axis in front; the result carries it in front.
+    multiple : bool
+        Whether it returns a tuple of arrays.
+    """
+
+    kind = "primitive"
+    collective = False  # True for those that combine the elements of a named batch axis
+
+    def __init__(
+        self,
+        name: str,
+        impl: Callable[..., Any],
+        *,
+        abstract: Callable[..., Any] | None = None,
+        batch: Callable[..., Any] | None = None,
+        multiple: bool = False,
+    ) -> None:
+        if name in PRIMITIVES:
+            raise ValueError(f"a primitive named {name!r} exists already")
+        PRIMITIVES[name] = self
+        self.name = name
+        self.impl = impl
+        self._abstract = abstract
+        self._batch = batch
+        self.multiple = multiple
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def __reduce__(self) -> Any:
+        return _primitive_named, (self.name,)
+
+    def bind(self, *operands: Any, **params: Any) -> Any:
+        """Apply the primitive: compute it, or record it in the newest recording among the operands."""
+        recording = newest(operands)
+        if recording is None:
+            return self.impl(*operands, **params)
+        if recording.abstract:
+            return record_abstract(self, recording, operands, params)
+        return self.record(recording, operands, params)
+
+    def record(self, recording: Recording, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """Compute one level down and append the entry to a recording with values."""
+        raise MissingRuleError(f"primitive {self.name!r} cannot be recorded with values")
+
+    def abstract(self, *avals: ShapedArray, **params: Any) -> Any:
+        """The type of the result for operands of these types."""
+        if self._abstract is None:
+            raise MissingRuleError(f"primitive {self.name!r} has no abstract rule; give it `abstract=`")
+        return self._abstract(*avals, **params)
+
+    def batch(self, axis: Any, batched: Sequence[bool], *operands: Any, **params: Any) -> Any:
+        """The batched application; see the class docstring."""
+        if self._batch is None:
+            raise MissingRuleError(f"primitive {self.name!r} has no batching rule, so vmap cannot pass it; give it `batch=`")
+        return self._batch(axis, batched, *operands, **params)
+
+
+def _primitive_named(name: str) -> Primitive:
+    return PRIMITIVES[name]
+
+
+def record_abstract(prim: Primitive, recording: Recording, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """Append an application to an abstract recording and return tracers of the result's types."""
+    ids = tuple([x.id if type(x) is Tracer and x.recording is recording else None for x in operands])
+    avals = [x.value if i is not None else typeof(x) for x, i in zip(operands, ids, strict=True)]
+    outs = prim.abstract(*avals, **params)
+    known = tuple([x if i is None else a for x, a, i in zip(operands, avals, ids, strict=True)])
+    source = user_source(2)
+    if prim.multiple:
+        out_ids = tuple([recording.fresh() for _ in outs])
+        recording.append((prim, out_ids, Application(ids, known, params, outs, source)))
+        return tuple([Tracer(recording, i, a) for i, a in zip(out_ids, outs, strict=True)])
+    out_id = recording.fresh()
+    recording.append((prim, out_id, Application(ids, known, params, outs, source)))
+    return Tracer(recording, out_id, outs)
+
+
+def lower(recording: Recording, operands: tuple[Any, ...]) -> tuple[list[Any], list[int | None]]:
+    """The operands one level down, and the ids of those that this recording traces."""
+    values, ids = [], []
+    for x in operands:
+        if type(x) is Tracer and x.recording is recording:
+            values.append(x.value)
+            ids.append(x.id)
+        else:
+            values.append(x)
+            ids.append(None)
+    return values, ids
+
+
+def as_operand(x: Any) -> Any:
+    """Make an operand of what a user wrote beside a traced array: a list, a NumPy subclass, a buffer.
+
+    Raises
+    ------
+    TypeError
+        If it is not numeric, or holds traced arrays (``np.stack`` them first).
+    """
+    if type(x) is Tracer or type(x) in OPERAND_TYPES:
+        return x
+    array = np.asarray(x)
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"expected a number or an array of numbers, got {type(x).__name__}: {x!r:.100}")
+    return array
+
+
+
+class _Recorded(Primitive):
+    """What the kinds with an Application have in common: computing and recording with values."""
+
+    def needs(self, ids: Sequence[int | None], values: list[Any], outs: Any) -> tuple[tuple[Any, ...], Any]:
+        """The operands and results that the rules need; the others are replaced by their types."""
+        raise MissingRuleError(self.name)
+
+    def record(self, recording: Recording, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """Compute one level down and append the application."""
+        values, ids = lower(recording, operands)
+        outs = self.bind(*values, **params)
+        if self.multiple:
+            return self._record_multiple(recording, values, ids, params, outs)
+        if not is_inexact(typeof(outs).dtype):
+            return outs
+        kept, kept_out = self.needs(ids, values, outs)
+        i = recording.fresh()
+        recording.append((self, i, Application(tuple(ids), kept, params, kept_out, None)))
+        return Tracer(recording, i, outs)
+
+    def _record_multiple(
+        self, recording: Recording, values: list[Any], ids: list[int | None], params: dict[str, Any], outs: Any
+    ) -> Any:
+        kept, kept_outs = self.needs(ids, values, outs)
+        out_ids = tuple([recording.fresh() for _ in outs])
+        recording.append((self, out_ids, Application(tuple(ids), kept, params, kept_outs, None)))
+        return tuple(
+            [Tracer(recording, i, o) if is_inexact(typeof(o).dtype) else o for i, o in zip(out_ids, outs, strict=True)]
+        )
+
+
+class Linear(_Recorded):
+    """Linear in its operands ``linear_in`` together (all of them by default); the others are indices and the like.
+
+    Parameters
+    ----------
+    transpose : callable
+        ``transpose(ct, *operands, **params)`` -> the cotangent of each linear operand (a tuple when
+        there is more than one). Linear operands are given as ShapedArrays, the others by value.
+    linear_in : tuple of int, optional
+        Positions of the linear operands; None means all.
+    accumulate : callable, optional
+        ``accumulate(total, ct, *operands, **params)``: add the transpose into the plain ndarray ``total`` in
+        place, for primitives that read a small part of a large array.
+    """
+
+    kind = "linear"
+
+    def __init__(
+        self,
+        name: str,
+        impl: Callable[..., Any],
+        *,
+        abstract: Callable[..., Any],
+        transpose: Callable[..., Any],
+        batch: Callable[..., Any],
+        linear_in: tuple[int, ...] | None = None,
+        accumulate: Callable[..., None] | None = None,
+    ) -> None:
+        super().__init__(name, impl, abstract=abstract, batch=batch)
+        self.transpose = transpose
+        self.linear_in = linear_in
+        self.accumulate = accumulate
+
+    def is_linear_in(self, position: int) -> bool:
+        """Whether the operand at this position is a linear one."""
+        return self.linear_in is None or position in self.linear_in
+
+    def needs(self, ids: Sequence[int | None], values: list[Any], outs: Any) -> tuple[tuple[Any, ...], Any]:
+        """Indices by value, linear operands by type."""
+        return tuple([typeof(x) if self.is_linear_in(k) else x for k, x in enumerate(values)]), None
+
+
+class Multilinear(_Recorded):
+    """Linear in each operand by itself: a product of some kind.
+
+    Parameters
+    ----------
+    transposes : sequence of callables
+        ``transposes[i](ct, *operands, **params)`` -> the cotangent of operand i, which is given as a
+        ShapedArray; the others are given by value.
+    """
+
+    kind = "multilinear"
+
+    def __init__(
+        self,
+        name: str,
+        impl: Callable[..., Any],
+        *,
+        abstract: Callable[..., Any],
+        transposes: Sequence[Callable[..., Any]],
+        batch: Callable[..., Any],
+    ) -> None:
+        super().__init__(name, impl, abstract=abstract, batch=batch)
+        self.transposes = transposes
+
+    def needs(self, ids: Sequence[int | None], values: list[Any], outs: Any) -> tuple[tuple[Any, ...], Any]:
+        """An operand by value where another one is traced, else by type."""
+        traced = [i is not None for i in ids]
+        count = sum(traced)
+        return tuple([x if count - t else typeof(x) for x, t in zip(values, traced, strict=True)]), None
+
+
+class General(_Recorded):
+    """A primitive whose derivative is given as a jvp in terms of other primitives.
+
+    Parameters
+    ----------
+    jvp : callable
+        ``jvp(primals, tangents, outs, **params)`` -> the tangent(s) of the result. ``tangents[i]`` is None
+        where it is zero or cannot exist. It must be linear in the tangents.
+    """
+
+    kind = "general"
+
+    def __init__(
+        self,
+        name: str,
+        impl: Callable[..., Any],
+        *,
+        abstract: Callable[..., Any],
+        jvp: Callable[..., Any],
+        batch: Callable[..., Any],
+        multiple: bool = False,
+    ) -> None:
+        super().__init__(name, impl, abstract=abstract, batch=batch, multiple=multiple)
+        self.jvp = jvp
+
+    def needs(self, ids: Sequence[int | None], values: list[Any], outs: Any) -> tuple[tuple[Any, ...], Any]:
+        """Everything: the rule is free to use what it likes."""
+        return tuple(values), outs
+
+

@@ -1,0 +1,121 @@
+"""Run a function under a recording: with values, or abstractly into a jaxpr.
+
+    record_values : (arrays -> leaves), arrays -> leaves, Tape
+    record_jaxpr  : (arrays -> leaves), ShapedArrays -> ClosedJaxpr
+
+Functions here are flat: they take arrays and return a list of leaves. Pytrees are the transforms' business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fungrad.core.aval import ShapedArray, typeof
+from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Jaxpr, Literal, Var
+from fungrad.core.trace import Entry, Recording, Tracer
+from fungrad.errors import UnexpectedTracerError
+
+FlatFunction = Callable[..., Sequence[Any]]
+
+
+class Tape(NamedTuple):
+    """What a recording with values leaves: its entries, and where inputs and results stand in them.
+
+    ``out_ids[k]`` is None where result k does not depend on the inputs. ``size`` is the number of ids.
+    """
+
+    entries: list[Entry]
+    in_ids: list[int]
+    out_ids: list[int | None]
+    size: int
+
+
+def result_value(x: Any, recording: Recording) -> tuple[Any, int | None]:
+    """A result one level down, and its id if this recording traced it."""
+    if type(x) is not Tracer:
+        return x, None
+    if x.recording is recording:
+        return x.value, x.id
+    if x.recording.level > recording.level:
+        raise UnexpectedTracerError(
+            f"{recording.describe()} returned a traced array that was made by {x.recording.describe()}, which has ended: it leaked"
+        )
+    return x, None
+
+
+def record_values(transform: str, fun: FlatFunction, values: Sequence[Any], user_fun: Any) -> tuple[list[Any], Tape]:
+    """Run ``fun`` on tracers of these values; return its results one level down and the tape."""
+    recording = Recording(False, transform, user_fun)
+    tracers = [recording.new_input(v) for v in values]
+    try:
+        leaves = fun(*tracers)
+    finally:
+        entries = recording.end()
+    outs, out_ids = [], []
+    for leaf in leaves:
+        value, i = result_value(leaf, recording)
+        outs.append(value)
+        out_ids.append(i)
+    return outs, Tape(entries, [t.id for t in tracers], out_ids, recording.fresh())
+
+
+def record_jaxpr(
+    transform: str, fun: FlatFunction, avals: Sequence[ShapedArray], user_fun: Any, prune: bool = True
+) -> ClosedJaxpr:
+    """Run ``fun`` on abstract tracers and close what it recorded over its constants.
+
+    ``prune`` drops the equations that no result depends on (primitives have no effects).
+    """
+    recording = Recording(True, transform, user_fun)
+    tracers = [recording.new_input(a) for a in avals]
+    try:
+        leaves = fun(*tracers)
+    finally:
+        entries = recording.end()
+    return _close(recording, entries, tracers, leaves, prune)
+
+
+def _close(
+    recording: Recording, entries: list[Entry], inputs: Sequence[Tracer], leaves: Sequence[Any], prune: bool
+) -> ClosedJaxpr:
+    variables: dict[int, Var] = {t.id: Var(t.value) for t in inputs}
+    constants: dict[int, tuple[Var, Any]] = {}
+
+    def atom(x: Any, i: int | None) -> Atom:
+        if i is not None:
+            return variables[i]
+        if type(x) is not Tracer and not isinstance(x, np.ndarray):
+            return Literal(x)
+        known = constants.get(id(x))
+        if known is None:
+            known = constants[id(x)] = (Var(typeof(x)), x)
+        return known[0]
+
+    results = [result_value(leaf, recording) for leaf in leaves]
+    if prune:
+        entries = _live(entries, {i for _, i in results if i is not None})
+    eqns = []
+    for prim, out_id, app in entries:
+        ids, avals = (out_id, app.outs) if prim.multiple else ((out_id,), (app.outs,))
+        atoms = [atom(x, i) for x, i in zip(app.operands, app.ids, strict=True)]
+        outputs = [Var(a) for a in avals]
+        variables.update(zip(ids, outputs, strict=True))
+        eqns.append(Equation(prim, atoms, app.params, outputs, app.source))
+    outvars = [atom(x, i) for x, i in results]
+    constvars = [v for v, _ in constants.values()]
+    return ClosedJaxpr(Jaxpr(constvars, [variables[t.id] for t in inputs], eqns, outvars), [c for _, c in constants.values()])
+
+
+def _live(entries: list[Entry], needed: set[int]) -> list[Entry]:
+    """The entries that the needed ids depend on, in order."""
+    live = []
+    for entry in reversed(entries):
+        prim, out_id, app = entry
+        if not needed.isdisjoint(out_id) if prim.multiple else out_id in needed:
+            needed.update([i for i in app.ids if i is not None])
+            live.append(entry)
+    live.reverse()
+    return live

@@ -1,0 +1,260 @@
+"""Recording: how a Python function becomes a list of equations.
+
+    Recording ::= level, abstract?, entry*          one run of recording
+    Tracer    ::= recording, id, value              an array being recorded
+    value     ::= array | Tracer of an older recording | ShapedArray
+
+There is one kind of tracer. What is known of it is its ``value``, *one level down*: a NumPy array or
+scalar, a tracer of the recording that encloses this one, or, in an abstract recording, only its type.
+
+Levels. Each recording takes a fresh number from one counter, so an enclosing recording has a lower
+level than those inside it. The newest recording among an operation's operands records it; all other
+operands are constants to it. That is the whole protection against perturbation confusion:
+
+    grad(lambda x: x * grad(lambda y: x + y)(1.0))(1.0)
+
+records ``x + y`` in the inner recording only, with ``x`` as a constant; its value ``x + 1.0`` is then
+computed one level down, where the outer recording sees it.
+
+Entries are what a recording appends, in the order of execution (a Wengert list):
+
+    (primitive, id, edges)          elementwise, with values: the linear map that it is at this point,
+                                    edges ::= ((operand id, rule, residuals, fix), ...)
+    (primitive, id, Application)    everything else
+
+Ids are small integers. Nothing in a recording refers to its tracers, so that an intermediate array is
+freed as soon as neither the user nor a residual needs it, and there are no reference cycles.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fungrad._util import SourceInfo, describe_function, describe_source, here
+from fungrad.core.aval import Shape, ShapedArray, typeof
+from fungrad.errors import (
+    ConcretizationTypeError,
+    TracerArrayConversionError,
+    TracerBoolConversionError,
+    TracerIntegerConversionError,
+    UnexpectedTracerError,
+)
+
+_next_level = itertools.count(1).__next__
+
+Entry = tuple[Any, Any, Any]
+
+
+class Application(NamedTuple):
+    """A recorded use of a primitive.
+
+    ``ids[i]`` is the id of operand ``i``, or None where it is a constant to this recording. ``operands[i]``
+    is the constant, or the value of a traced operand where a rule needs it, or else its ShapedArray.
+    """
+
+    ids: tuple[int | None, ...]
+    operands: tuple[Any, ...]
+    params: dict[str, Any]
+    outs: Any
+    source: SourceInfo | None
+
+
+class Recording:
+    """One run of recording: its level, whether it is abstract, and the entries so far.
+
+    Parameters
+    ----------
+    abstract : bool
+        False to compute each operation one level down as it is recorded; True to work on types alone.
+    transform : str
+        The public transform that records, for messages.
+    fun : callable
+        The function being recorded, for messages.
+    """
+
+    __slots__ = ("abstract", "append", "entries", "fresh", "fun", "level", "transform")
+
+    def __init__(self, abstract: bool, transform: str, fun: Any) -> None:
+        self.level = _next_level()
+        self.abstract = abstract
+        self.entries: list[Entry] = []
+        self.append: Callable[[Entry], None] = self.entries.append
+        # A counter instead of len(entries): threads may record into one recording at the same time.
+        self.fresh: Callable[[], int] = itertools.count().__next__
+        self.transform = transform
+        self.fun = fun
+
+    def new_input(self, value: Any) -> Tracer:
+        """A tracer for an input with this value (or, when abstract, this ShapedArray)."""
+        return Tracer(self, self.fresh(), value)
+
+    def end(self) -> list[Entry]:
+        """Take the entries out and refuse new ones: tracers that live on have leaked."""
+        entries, self.entries, self.append = self.entries, [], self._refuse
+        return entries
+
+    def _refuse(self, entry: Entry) -> None:
+        raise UnexpectedTracerError(
+            f"a traced array was used at {here()} after the recording that made it had ended. "
+            f"It was made while fungrad.{self.transform} ran {describe_function(self.fun)}, and left that function "
+            "through a global, an attribute, a closure or a generator instead of its return value. "
+            "Return it from the function (has_aux=True carries extra results), or compute what you need inside."
+        )
+
+    def describe(self) -> str:
+        """``fungrad.vmap of f (file.py:3)``, for messages."""
+        return f"fungrad.{self.transform} of {describe_function(self.fun)}"
+
+
+class Tracer:
+    """An array that is being recorded. It behaves as the ``numpy.ndarray`` that it stands for.
+
+    Operators, methods and NumPy's functions are attached by ``fungrad.numpy``; this class holds what
+    needs no primitive: type and shape, and the conversions to Python that work or are refused.
+    """
+
+    __slots__ = ("__weakref__", "id", "recording", "value")
+
+    def __init__(self, recording: Recording, id: int, value: Any) -> None:
+        self.recording = recording
+        self.id = id
+        self.value = value
+
+    @property
+    def aval(self) -> ShapedArray:
+        """The abstract value (shape, dtype, weak)."""
+        return typeof(self.value)
+
+    @property
+    def shape(self) -> Shape:
+        """The shape, a tuple of integers."""
+        value = self.value
+        return () if type(value) is float or type(value) is complex else value.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The NumPy dtype."""
+        return typeof(self.value).dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.aval.size
+
+    def __len__(self) -> int:
+        shape = self.shape
+        if not shape:
+            raise TypeError("len() of unsized object: this traced array has no axes")
+        return shape[0]
+
+    def __repr__(self) -> str:
+        return f"Tracer<{self.aval!r}>(level={self.recording.level}, {_known(self)!r})"
+
+    def __format__(self, spec: str) -> str:
+        value = _known(self)
+        return format(repr(self) if isinstance(value, ShapedArray) else value, spec)
+
+    def __hash__(self) -> int:
+        raise TypeError(f"unhashable type: a traced array {self.aval!r}, just as numpy.ndarray")
+
+    def __reduce__(self) -> Any:
+        raise TypeError(f"a traced array {self.aval!r} cannot be pickled: it exists only while {self.recording.describe()} runs")
+
+    def __bool__(self) -> bool:
+        value = _known(self)
+        if isinstance(value, ShapedArray):
+            raise TracerBoolConversionError(
+                f"the truth value of a traced array of type {value!r} is not known at {here()}, because "
+                f"{self.recording_that_hides().describe()} records without values. "
+                "Instead of `if`/`while`/`and`/`or`/`min`/`max`/`assert` on it use np.where(condition, a, b), "
+                "np.logical_and/or, np.minimum/maximum; or keep that argument out of the transform "
+                "(in_axes=None and grad inside, a closure, functools.partial)."
+            )
+        return bool(value)
+
+    def __int__(self) -> int:
+        return int(self._concrete("int"))
+
+    def __index__(self) -> int:
+        value = _known(self)
+        if isinstance(value, ShapedArray):
+            raise TracerIntegerConversionError(
+                f"an integer was needed at {here()}, but the value of this traced array of type {value!r} is not known: "
+                f"{self.recording_that_hides().describe()} records without values. "
+                "Index arrays with it (x[i], np.take(x, i)); a Python list, range or shape needs a number from outside."
+            )
+        raise TypeError(f"only integers can be used as an index, got a traced array of type {self.aval!r} at {here()}; use int(x) to cut the derivative on purpose")
+
+    def __float__(self) -> float:
+        raise self._would_drop("float(x)", "math.* functions call float(); use np.sin, np.exp, ... instead")
+
+    def __complex__(self) -> complex:
+        raise self._would_drop("complex(x)", "cmath.* functions call complex(); use np.exp, np.sqrt, ... instead")
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        raise TracerArrayConversionError(
+            f"NumPy asked for a plain array in place of a traced array of type {self.aval!r} at {here()}; its derivative would be lost. "
+            "Instead of np.array([a, b]) or np.asarray write np.stack([a, b]) or np.concatenate; instead of z[0] = a into a "
+            "plain NumPy array build the array from its parts (np.stack, np.concatenate, np.where); "
+            "instead of plain.dot(x) write plain @ x; instead of plain[x] write np.take(plain, x). "
+            "To cut the derivative on purpose use fungrad.stop_gradient(x) where values are known."
+        )
+
+    def _concrete(self, what: str) -> Any:
+        value = _known(self)
+        if isinstance(value, ShapedArray):
+            raise ConcretizationTypeError(
+                f"{what}(x) at {here()}: the value of this traced array of type {value!r} is not known, because "
+                f"{self.recording_that_hides().describe()} records without values. Stay with arrays (x.astype({what}), np.floor), "
+                "or keep that argument out of the transform."
+            )
+        return value
+
+    def _would_drop(self, call: str, hint: str) -> ConcretizationTypeError:
+        return ConcretizationTypeError(
+            f"{call} at {here()} would turn a traced array of type {self.aval!r} (made by {self.recording.describe()}) into a plain number "
+            f"and silently drop its derivative. {hint}; z[i] = x into a plain NumPy array also calls it: build the array with "
+            "np.stack or np.where instead. To cut the derivative on purpose use fungrad.stop_gradient(x)."
+        )
+
+    def recording_that_hides(self) -> Recording:
+        """The abstract recording because of which the value is not known."""
+        tracer = self
+        while type(tracer.value) is Tracer:
+            tracer = tracer.value
+        return tracer.recording
+
+
+def _known(x: Any) -> Any:
+    """What is known of x under all levels: an array, or a ShapedArray."""
+    while type(x) is Tracer:
+        x = x.value
+    return x
+
+
+known_value = _known
+
+
+def newest(operands: Any) -> Recording | None:
+    """The newest recording among the operands, or None when none of them is traced."""
+    recording = None
+    for x in operands:
+        if type(x) is Tracer and (recording is None or x.recording.level > recording.level):
+            recording = x.recording
+    return recording
+
+
+def describe_entry(entry: Entry) -> str:
+    """The primitive of an entry and where it was recorded, for messages."""
+    application = entry[2]
+    source = application.source if isinstance(application, Application) else None
+    return f"primitive {entry[0].name!r}" + (f" recorded at {describe_source(source)}" if source else "")

@@ -1,0 +1,67 @@
+"""Batching (vmap): walk a jaxpr with operands that carry a batch axis in front.
+
+    batch : ClosedJaxpr, axis, arguments, which are batched -> results, which are batched
+
+The batch axis is always axis 0. Equations none of whose operands is batched are bound as they are, once for the
+whole batch. The elementwise family is batched here: ranks are aligned behind the batch axis, NumPy's broadcasting
+does the rest. The other primitives declare their rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from fungrad.core.aval import typeof
+from fungrad.core.elementwise import Elementwise
+from fungrad.core.ir import Atom, ClosedJaxpr, Literal, Var
+from fungrad.primitives.structural import reshape
+
+
+class BatchAxis(NamedTuple):
+    """The axis that is being mapped: its size, and its name for collectives (or None)."""
+
+    size: int
+    name: Any
+
+
+def batch(closed: ClosedJaxpr, axis: BatchAxis, args: Sequence[Any], batched: Sequence[bool]) -> tuple[list[Any], list[bool]]:
+    """Evaluate a jaxpr on arguments of which those with ``batched[i]`` carry the batch axis in front."""
+    jaxpr = closed.jaxpr
+    env: dict[Var, tuple[Any, bool]] = {v: (c, False) for v, c in zip(jaxpr.constvars, closed.consts, strict=True)}
+    env.update(zip(jaxpr.invars, zip(args, batched, strict=True), strict=True))
+
+    def read(atom: Atom) -> tuple[Any, bool]:
+        return (atom.value, False) if type(atom) is Literal else env[atom]  # type: ignore[index]
+
+    for eqn, dead in zip(jaxpr.eqns, jaxpr.last_uses(), strict=True):
+        pairs = [read(a) for a in eqn.inputs]
+        flags = [b for _, b in pairs]
+        operands = [x for x, _ in pairs]
+        prim, mapped = eqn.primitive, any(flags)
+        if not mapped:
+            out = prim.bind(*operands, **eqn.params)
+        elif getattr(prim, "elementwise", False) or isinstance(prim, Elementwise):
+            out = prim.bind(*align(operands, flags))
+        elif prim.collective and eqn.params["axis_name"] == axis.name:
+            out, mapped = prim.reduce_axis(operands[0]), False
+        else:
+            out = prim.batch(axis, flags, *operands, **eqn.params)
+        if prim.multiple:
+            env.update({v: (o, mapped) for v, o in zip(eqn.outputs, out, strict=True)})
+        else:
+            env[eqn.outputs[0]] = (out, mapped)
+        for var in dead:
+            del env[var]
+    results = [read(v) for v in jaxpr.outvars]
+    return [x for x, _ in results], [b for _, b in results]
+
+
+def align(operands: Sequence[Any], batched: Sequence[bool]) -> list[Any]:
+    """Give batched operands axes of size 1 behind the batch axis, so that all have the rank of the result."""
+    shapes = [typeof(x).shape for x in operands]
+    rank = max(len(s) - b for s, b in zip(shapes, batched, strict=True))
+    return [
+        reshape(x, (s[0], *(1,) * (rank + 1 - len(s)), *s[1:])) if b and len(s) < rank + 1 else x
+        for x, s, b in zip(operands, shapes, batched, strict=True)
+    ]

@@ -1,0 +1,94 @@
+"""Linearization: the tangent map of a function at a point, as something to push and pull through.
+
+    linearize : (a -> b), a -> b, Linearization           (T a -o T b)
+
+A `Linearization` is a tape (a recording with values) with its types. It can be walked forwards and backwards
+directly, or turned into a jaxpr that is linear in the tangents (or cotangents), with everything that depends on
+the point alone computed once and held as constants: that is what is called many times, or in a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fungrad.core.aval import ShapedArray, typeof
+from fungrad.core.ir import ClosedJaxpr
+from fungrad.core.record import FlatFunction, Tape, record_jaxpr, record_values
+from fungrad.core.trace import Tracer
+from fungrad.interpreters.jvp import forward
+from fungrad.interpreters.transpose import backward
+from fungrad.primitives.arithmetic import add
+from fungrad.primitives.structural import broadcast_to, convert, zeros
+
+
+class Linearization:
+    """The tangent map of a function at the point where it was recorded.
+
+    Attributes
+    ----------
+    tape : Tape
+        The entries of the recording.
+    in_avals, out_avals : list of ShapedArray
+        Types of the differentiated inputs and of the results (one per leaf).
+    """
+
+    __slots__ = ("in_avals", "out_avals", "tape", "transform", "user_fun")
+
+    def __init__(self, tape: Tape, in_avals: list[ShapedArray], out_avals: list[ShapedArray], transform: str, user_fun: Any) -> None:
+        self.tape = tape
+        self.in_avals = in_avals
+        self.out_avals = out_avals
+        self.transform = transform
+        self.user_fun = user_fun
+
+    def push(self, tangents: Sequence[Any], consume: bool = False) -> list[Any]:
+        """Tangents of the results for tangents of the inputs (None: zero); zeros are made."""
+        tape = self.tape
+        known: list[Any] = [None] * tape.size
+        for i, t in zip(tape.in_ids, tangents, strict=True):
+            known[i] = t
+        forward(tape.entries, known, consume)
+        outs = [None if i is None else known[i] for i in tape.out_ids]
+        return [zeros(a) if t is None else _as(t, a) for t, a in zip(outs, self.out_avals, strict=True)]
+
+    def pull(self, cotangents: Sequence[Any], consume: bool = False) -> list[Any]:
+        """Cotangents of the inputs for cotangents of the results (None: zero); zeros are made."""
+        tape = self.tape
+        known: list[Any] = [None] * tape.size
+        for i, ct in zip(tape.out_ids, cotangents, strict=True):
+            if i is not None and ct is not None:
+                known[i] = ct if known[i] is None else add(known[i], ct)
+        backward(tape.entries, known, consume)
+        return [zeros(a) if known[i] is None else _as(known[i], a) for i, a in zip(tape.in_ids, self.in_avals, strict=True)]
+
+    def linear_jaxpr(self) -> ClosedJaxpr:
+        """The map as a jaxpr of the inputs' tangents."""
+        return record_jaxpr(self.transform, lambda *ts: self.push(ts), [a.strong() for a in self.in_avals], self.user_fun)
+
+    def transposed_jaxpr(self) -> ClosedJaxpr:
+        """The transposed map as a jaxpr of the results' cotangents."""
+        return record_jaxpr(self.transform, lambda *cts: self.pull(cts), [a.strong() for a in self.out_avals], self.user_fun)
+
+
+def _as(t: Any, aval: ShapedArray) -> Any:
+    """A (co)tangent of exactly this type, whatever rule made it."""
+    if type(t) is not Tracer and not aval.shape:
+        return convert(t, aval.dtype)
+    if typeof(t).shape != aval.shape:
+        t = broadcast_to(t, aval.shape)
+    return convert(t, aval.dtype)
+
+
+def linearize(transform: str, fun: FlatFunction, values: Sequence[Any], user_fun: Any) -> tuple[list[Any], Linearization]:
+    """Record ``fun`` at these values; return its results and its linearization there."""
+    outs, tape = record_values(transform, fun, values, user_fun)
+    in_avals = [typeof(v) for v in values]
+    return outs, Linearization(tape, in_avals, [_out_aval(o) for o in outs], transform, user_fun)
+
+
+def _out_aval(x: Any) -> Any:
+    try:
+        return typeof(x)
+    except TypeError:
+        return None

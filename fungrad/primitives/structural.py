@@ -1,0 +1,283 @@
+"""Structural primitives: linear maps that move elements without computing with them.
+
+All are linear in their array operands, so each declares its transpose; adjoint pairs stand together.
+
+    reshape      <->  reshape
+    transpose    <->  transpose by the inverse permutation
+    broadcast_to <->  sum over the broadcast axes
+    convert      <->  convert back
+    concatenate  <->  slices
+    slice        <->  unslice (zeros with a slice written into)
+    flip         <->  flip
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fungrad.core.aval import Shape, ShapedArray, typeof
+from fungrad.core.elementwise import NoTangent
+from fungrad.core.primitive import Linear
+from fungrad.core.trace import Tracer
+from fungrad.primitives.complex_parts import real
+
+
+def zeros(aval: ShapedArray) -> Any:
+    """A plain array of zeros of this type (a NumPy scalar when it has no axes)."""
+    return np.zeros(aval.shape, aval.dtype) if aval.shape else aval.dtype.type(0)
+
+
+def ones(aval: ShapedArray) -> Any:
+    """A plain array of ones of this type (a NumPy scalar when it has no axes)."""
+    return np.ones(aval.shape, aval.dtype) if aval.shape else aval.dtype.type(1)
+
+
+# reshape: (n elements) -> (n elements), in C order
+
+reshape_p = Linear(
+    "reshape",
+    lambda x, *, shape: np.reshape(x, shape)[()],
+    abstract=lambda x, *, shape: ShapedArray(shape, x.dtype),
+    transpose=lambda ct, x, *, shape: reshape(ct, x.shape),
+    batch=lambda axis, batched, x, *, shape: reshape(x, (axis.size, *shape)),
+)
+
+
+def reshape(x: Any, shape: Shape) -> Any:
+    """The elements of x in C order with another shape (complete: no -1)."""
+    return x if typeof(x).shape == shape else reshape_p.bind(x, shape=shape)
+
+
+# transpose: out[i[perm]] = x[i]
+
+transpose_p = Linear(
+    "transpose",
+    lambda x, *, permutation: np.transpose(x, permutation),
+    abstract=lambda x, *, permutation: ShapedArray(tuple([x.shape[k] for k in permutation]), x.dtype),
+    transpose=lambda ct, x, *, permutation: transpose(ct, _inverse(permutation)),
+    batch=lambda axis, batched, x, *, permutation: transpose(x, (0, *(k + 1 for k in permutation))),
+)
+
+
+def _inverse(permutation: Sequence[int]) -> tuple[int, ...]:
+    inverse = [0] * len(permutation)
+    for new, old in enumerate(permutation):
+        inverse[old] = new
+    return tuple(inverse)
+
+
+def transpose(x: Any, permutation: tuple[int, ...]) -> Any:
+    """Axis k of the result is axis ``permutation[k]`` of x."""
+    return x if permutation == tuple(range(len(permutation))) else transpose_p.bind(x, permutation=permutation)
+
+
+def moveaxis(x: Any, source: int, destination: int) -> Any:
+    """Move one axis (both counted from 0) and keep the order of the others."""
+    order = [k for k in range(typeof(x).ndim) if k != source]
+    order.insert(destination, source)
+    return transpose(x, tuple(order))
+
+
+# broadcast_to: repeat along new leading axes and along axes of size 1
+
+
+def _broadcast_to_transpose(ct: Any, x: ShapedArray, *, shape: Shape) -> Any:
+    from_left = len(shape) - x.ndim
+    axes = (*range(from_left), *(k + from_left for k, n in enumerate(x.shape) if n == 1 and shape[k + from_left] != 1))
+    return reshape(reduce_sum(ct, axes) if axes else ct, x.shape)
+
+
+def _broadcast_to_batch(axis: Any, batched: Sequence[bool], x: Any, *, shape: Shape) -> Any:
+    own = typeof(x).shape[1:]
+    x = reshape(x, (axis.size, *(1,) * (len(shape) - len(own)), *own))
+    return broadcast_to(x, (axis.size, *shape))
+
+
+broadcast_to_p = Linear(
+    "broadcast_to",
+    lambda x, *, shape: np.broadcast_to(x, shape),
+    abstract=lambda x, *, shape: ShapedArray(shape, x.dtype),
+    transpose=_broadcast_to_transpose,
+    batch=_broadcast_to_batch,
+)
+
+
+def broadcast_to(x: Any, shape: Shape) -> Any:
+    """Broadcast x to a shape; plain arrays give a read-only view, as in NumPy."""
+    if typeof(x).shape == shape:
+        return x
+    if type(x) is Tracer:
+        np.broadcast_shapes(typeof(x).shape, shape)
+    return broadcast_to_p.bind(x, shape=shape)
+
+
+# sum: the adjoint of broadcasting, declared here beside it
+
+reduce_sum_p = Linear(
+    "sum",
+    lambda x, *, axes: np.add.reduce(x, axes),
+    abstract=lambda x, *, axes: ShapedArray(tuple([n for k, n in enumerate(x.shape) if k not in axes]), np.add.reduce(np.zeros((1,), x.dtype)).dtype),
+    transpose=lambda ct, x, *, axes: broadcast_to(expand_dims(ct, axes), x.shape),
+    batch=lambda axis, batched, x, *, axes: reduce_sum(x, tuple([k + 1 for k in axes])),
+)
+
+
+def reduce_sum(x: Any, axes: tuple[int, ...]) -> Any:
+    """Sum over these axes (counted from 0, sorted); the result drops them."""
+    return reduce_sum_p.bind(x, axes=axes)
+
+
+def expand_dims(x: Any, axes: tuple[int, ...]) -> Any:
+    """Insert axes of size 1 so that they stand at these positions of the result (sorted)."""
+    shape = list(typeof(x).shape)
+    for k in axes:
+        shape.insert(k, 1)
+    return reshape(x, tuple(shape))
+
+
+# convert: another dtype; onto integers and booleans it is another primitive, since that has no derivative
+
+convert_p = Linear(
+    "convert",
+    lambda x, *, dtype: np.asarray(x, dtype)[()],
+    abstract=lambda x, *, dtype: ShapedArray(x.shape, dtype),
+    transpose=lambda ct, x, *, dtype: convert(ct, x.dtype),
+    batch=lambda axis, batched, x, *, dtype: convert(x, dtype),
+)
+
+truncate_p = NoTangent(
+    "truncate",
+    lambda x, *, dtype: np.asarray(x).astype(dtype)[()],
+    abstract=lambda x, *, dtype: ShapedArray(x.shape, dtype),
+    batch=lambda axis, batched, x, *, dtype: convert(x, dtype),
+)
+
+
+def convert(x: Any, dtype: np.dtype[Any]) -> Any:
+    """x with another dtype; from complex to real its real part (the transpose of real to complex)."""
+    aval = typeof(x)
+    if aval.dtype == dtype and not aval.weak:
+        return x
+    if dtype.kind not in "fc":
+        return truncate_p.bind(x, dtype=dtype)
+    if aval.dtype.kind == "c" and dtype.kind == "f":
+        return convert(real(x), dtype)
+    return convert_p.bind(x, dtype=dtype)
+
+
+# concatenate: one after the other along an axis; its adjoint cuts the pieces out again
+
+
+def _concatenate_transpose(ct: Any, *operands: ShapedArray, axis: int) -> Any:
+    cts, start = [], 0
+    for x in operands:
+        stop = start + x.shape[axis]
+        cts.append(slice_axis(ct, axis, start, stop))
+        start = stop
+    return tuple(cts)
+
+
+def _concatenate_batch(axis_: Any, batched: Sequence[bool], *operands: Any, axis: int) -> Any:
+    full = [x if b else broadcast_to(x, (axis_.size, *typeof(x).shape)) for x, b in zip(operands, batched, strict=True)]
+    return concatenate(full, axis + 1)
+
+
+concatenate_p = Linear(
+    "concatenate",
+    lambda *operands, axis: np.concatenate(operands, axis),
+    abstract=lambda *avals, axis: ShapedArray(
+        (*avals[0].shape[:axis], sum(a.shape[axis] for a in avals), *avals[0].shape[axis + 1 :]), avals[0].dtype
+    ),
+    transpose=_concatenate_transpose,
+    batch=_concatenate_batch,
+)
+
+
+def concatenate(operands: Sequence[Any], axis: int) -> Any:
+    """Join arrays of one dtype, and of one shape but for this axis (counted from 0)."""
+    return operands[0] if len(operands) == 1 else concatenate_p.bind(*operands, axis=axis)
+
+
+# slice: x[starts:stops:steps], one of each per axis, steps positive; its adjoint pads with zeros
+
+
+def _slice_key(starts: Shape, stops: Shape, steps: Shape) -> tuple[slice, ...]:
+    return tuple([slice(a, b, s) for a, b, s in zip(starts, stops, steps, strict=True)])
+
+
+def _slice_accumulate(total: Any, ct: Any, x: ShapedArray, *, starts: Shape, stops: Shape, steps: Shape) -> None:
+    total[_slice_key(starts, stops, steps)] += ct
+
+
+slice_p = Linear(
+    "slice",
+    lambda x, *, starts, stops, steps: x[_slice_key(starts, stops, steps)],
+    abstract=lambda x, *, starts, stops, steps: ShapedArray(
+        tuple([len(range(a, b, s)) for a, b, s in zip(starts, stops, steps, strict=True)]), x.dtype
+    ),
+    transpose=lambda ct, x, *, starts, stops, steps: unslice(ct, x.shape, starts, stops, steps),
+    batch=lambda axis, batched, x, *, starts, stops, steps: slice_(x, (0, *starts), (axis.size, *stops), (1, *steps)),
+    accumulate=_slice_accumulate,
+)
+
+
+def slice_(x: Any, starts: Shape, stops: Shape, steps: Shape) -> Any:
+    """``x[starts[0]:stops[0]:steps[0], ...]`` with 0 <= start <= stop <= size and step >= 1."""
+    shape = typeof(x).shape
+    if stops == shape and not any(starts) and all(s == 1 for s in steps):
+        return x
+    return slice_p.bind(x, starts=starts, stops=stops, steps=steps)
+
+
+def slice_axis(x: Any, axis: int, start: int, stop: int, step: int = 1) -> Any:
+    """The slice along one axis (counted from 0)."""
+    shape = typeof(x).shape
+    starts = tuple([start if k == axis else 0 for k in range(len(shape))])
+    stops = tuple([stop if k == axis else n for k, n in enumerate(shape)])
+    return slice_(x, starts, stops, tuple([step if k == axis else 1 for k in range(len(shape))]))
+
+
+# unslice: zeros of this shape with x written at the slice
+
+
+def _unslice(x: Any, *, shape: Shape, starts: Shape, stops: Shape, steps: Shape) -> Any:
+    out = np.zeros(shape, x.dtype)
+    out[_slice_key(starts, stops, steps)] = x
+    return out
+
+
+unslice_p = Linear(
+    "unslice",
+    _unslice,
+    abstract=lambda x, *, shape, starts, stops, steps: ShapedArray(shape, x.dtype),
+    transpose=lambda ct, x, *, shape, starts, stops, steps: slice_(ct, starts, stops, steps),
+    batch=lambda axis, batched, x, *, shape, starts, stops, steps: unslice(
+        x, (axis.size, *shape), (0, *starts), (axis.size, *stops), (1, *steps)
+    ),
+)
+
+
+def unslice(x: Any, shape: Shape, starts: Shape, stops: Shape, steps: Shape) -> Any:
+    """The adjoint of `slice_`: x at the slice of an array of zeros."""
+    if typeof(x).shape == shape:
+        return x
+    return unslice_p.bind(x, shape=shape, starts=starts, stops=stops, steps=steps)
+
+
+# flip: reverse the order along axes
+
+flip_p = Linear(
+    "flip",
+    lambda x, *, axes: np.flip(x, axes),
+    abstract=lambda x, *, axes: ShapedArray(x.shape, x.dtype),
+    transpose=lambda ct, x, *, axes: flip(ct, axes),
+    batch=lambda axis, batched, x, *, axes: flip(x, tuple([k + 1 for k in axes])),
+)
+
+
+def flip(x: Any, axes: tuple[int, ...]) -> Any:
+    """Reverse the order of the elements along these axes (counted from 0)."""
+    return flip_p.bind(x, axes=axes) if axes else x

@@ -1,0 +1,1 @@
+"""The catalogue: a row for each primitive and each public array function. See `row.Row`."""
