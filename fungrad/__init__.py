@@ -1,0 +1,33 @@
+"""fungrad: exact derivatives, batching and inspection of ordinary NumPy code.
+
+Transforms of functions (`grad`, `jvp`, `vjp`, `jacobian`, `hessian`, `vmap`, ...) nest in any order. Functions are written with
+``import numpy as np``; arguments and results may be pytrees (nested tuples, lists, dicts, dataclasses) of arrays.
+"""
+
+import fungrad.numpy.operators  # noqa: F401  (gives tracers their operators and methods)
+from fungrad import errors, tree, tree_util
+from fungrad.core.aval import FLOAT0 as float0
+from fungrad.core.aval import ShapedArray, typeof
+from fungrad.core.aval import ShapedArray as ShapeDtypeStruct
+from fungrad.core.check import check as check_jaxpr
+from fungrad.core.ir import ClosedJaxpr, Equation, Jaxpr, Literal, Var
+from fungrad.core.primitive import Primitive
+from fungrad.core.show import show as show_jaxpr
+from fungrad.core.trace import Tracer
+from fungrad.primitives.collectives import axis_index, axis_size, pmax, pmean, pmin, psum
+from fungrad.transforms.gradient import elementwise_grad, grad, value_and_grad
+from fungrad.transforms.inspection import eval_jaxpr, eval_shape, make_jaxpr
+from fungrad.transforms.jacobians import hessian, jacfwd, jacobian, jacrev
+from fungrad.transforms.products import hvp, jvp, linear_transpose, linearize, vjp
+from fungrad.transforms.stop import stop_gradient
+from fungrad.transforms.vectorize import vmap
+from fungrad.tree import Partial
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ClosedJaxpr", "Equation", "Jaxpr", "Literal", "Partial", "Primitive",
+    "ShapeDtypeStruct", "ShapedArray", "Tracer", "Var", "axis_index", "axis_size", "check_jaxpr", "elementwise_grad", "errors", "eval_jaxpr",
+    "eval_shape", "float0", "grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jvp", "linear_transpose", "linearize",
+    "make_jaxpr", "pmax", "pmean", "pmin", "psum", "show_jaxpr", "stop_gradient", "tree", "tree_util", "typeof", "value_and_grad", "vjp", "vmap",
+]  # fmt: skip

@@ -7,13 +7,17 @@ All are linear in their array operands, so each declares its transpose; adjoint 
     broadcast_to <->  sum over the broadcast axes
     convert      <->  convert back
     concatenate  <->  slices
+    stack        <->  pick along the new axis
     slice        <->  unslice (zeros with a slice written into)
+    pick         <->  unslice (a slice of length 1, its axis dropped)
     flip         <->  flip
+    roll         <->  roll the other way
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -37,9 +41,15 @@ def ones(aval: ShapedArray) -> Any:
 
 # reshape: (n elements) -> (n elements), in C order
 
+
+def _reshape(x: Any, *, shape: Shape) -> Any:
+    x = np.asarray(x).reshape(shape)
+    return x if shape else x[()]
+
+
 reshape_p = Linear(
     "reshape",
-    lambda x, *, shape: np.reshape(x, shape)[()],
+    _reshape,
     abstract=lambda x, *, shape: ShapedArray(shape, x.dtype),
     transpose=lambda ct, x, *, shape: reshape(ct, x.shape),
     batch=lambda axis, batched, x, *, shape: reshape(x, (axis.size, *shape)),
@@ -55,7 +65,7 @@ def reshape(x: Any, shape: Shape) -> Any:
 
 transpose_p = Linear(
     "transpose",
-    lambda x, *, permutation: np.transpose(x, permutation),
+    lambda x, *, permutation: x.transpose(permutation),
     abstract=lambda x, *, permutation: ShapedArray(tuple([x.shape[k] for k in permutation]), x.dtype),
     transpose=lambda ct, x, *, permutation: transpose(ct, _inverse(permutation)),
     batch=lambda axis, batched, x, *, permutation: transpose(x, (0, *(k + 1 for k in permutation))),
@@ -84,10 +94,21 @@ def moveaxis(x: Any, source: int, destination: int) -> Any:
 # broadcast_to: repeat along new leading axes and along axes of size 1
 
 
+def _broadcast_to(x: Any, *, shape: Shape) -> Any:
+    x = np.asarray(x)
+    if x.ndim:
+        return np.broadcast_to(x, shape)
+    # The same for a scalar, five times as fast as the general function: what the gradient of every sum begins with.
+    out: np.ndarray[Any, Any] = np.ndarray(shape, x.dtype, x, 0, (0,) * len(shape))
+    out.flags.writeable = False
+    return out
+
+
 def _broadcast_to_transpose(ct: Any, x: ShapedArray, *, shape: Shape) -> Any:
-    from_left = len(shape) - x.ndim
-    axes = (*range(from_left), *(k + from_left for k, n in enumerate(x.shape) if n == 1 and shape[k + from_left] != 1))
-    return reshape(reduce_sum(ct, axes) if axes else ct, x.shape)
+    new = len(shape) - x.ndim
+    stretched = [k for k, n in enumerate(x.shape) if n == 1 and shape[k + new] != 1]
+    ct = reduce_sum(ct, (*range(new), *[k + new for k in stretched]))
+    return expand_dims(ct, tuple(stretched)) if stretched else ct
 
 
 def _broadcast_to_batch(axis: Any, batched: Sequence[bool], x: Any, *, shape: Shape) -> Any:
@@ -98,7 +119,7 @@ def _broadcast_to_batch(axis: Any, batched: Sequence[bool], x: Any, *, shape: Sh
 
 broadcast_to_p = Linear(
     "broadcast_to",
-    lambda x, *, shape: np.broadcast_to(x, shape),
+    _broadcast_to,
     abstract=lambda x, *, shape: ShapedArray(shape, x.dtype),
     transpose=_broadcast_to_transpose,
     batch=_broadcast_to_batch,
@@ -116,11 +137,24 @@ def broadcast_to(x: Any, shape: Shape) -> Any:
 
 # sum: the adjoint of broadcasting, declared here beside it
 
+
+@lru_cache(maxsize=None)
+def _sum_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return np.add.reduce(np.zeros(1, dtype)).dtype
+
+
+def _reduce_sum_transpose(ct: Any, x: ShapedArray, *, axes: tuple[int, ...]) -> Any:
+    # Leading axes come back by broadcasting alone.
+    if axes and axes[-1] != len(axes) - 1:
+        ct = expand_dims(ct, axes)
+    return broadcast_to(ct, x.shape)
+
+
 reduce_sum_p = Linear(
     "sum",
     lambda x, *, axes: np.add.reduce(x, axes),
-    abstract=lambda x, *, axes: ShapedArray(tuple([n for k, n in enumerate(x.shape) if k not in axes]), np.add.reduce(np.zeros((1,), x.dtype)).dtype),
-    transpose=lambda ct, x, *, axes: broadcast_to(expand_dims(ct, axes), x.shape),
+    abstract=lambda x, *, axes: ShapedArray(tuple([n for k, n in enumerate(x.shape) if k not in axes]), _sum_dtype(x.dtype)),
+    transpose=_reduce_sum_transpose,
     batch=lambda axis, batched, x, *, axes: reduce_sum(x, tuple([k + 1 for k in axes])),
 )
 
@@ -201,6 +235,32 @@ def concatenate(operands: Sequence[Any], axis: int) -> Any:
     return operands[0] if len(operands) == 1 else concatenate_p.bind(*operands, axis=axis)
 
 
+# stack: out[k] = operand k
+
+
+def _stack_transpose(ct: Any, *operands: ShapedArray) -> Any:
+    return tuple([pick(ct, (k,)) for k in range(len(operands))])
+
+
+def _stack_batch(axis: Any, batched: Sequence[bool], *operands: Any) -> Any:
+    full = [x if b else broadcast_to(x, (axis.size, *typeof(x).shape)) for x, b in zip(operands, batched, strict=True)]
+    return moveaxis(stack(full), 0, 1)
+
+
+stack_p = Linear(
+    "stack",
+    lambda *operands: np.array(operands),
+    abstract=lambda *avals: ShapedArray((len(avals), *avals[0].shape), avals[0].dtype),
+    transpose=_stack_transpose,
+    batch=_stack_batch,
+)
+
+
+def stack(operands: Sequence[Any]) -> Any:
+    """Stand arrays of one shape and dtype side by side along a new first axis."""
+    return stack_p.bind(*operands)
+
+
 # slice: x[starts:stops:steps], one of each per axis, steps positive; its adjoint pads with zeros
 
 
@@ -267,11 +327,57 @@ def unslice(x: Any, shape: Shape, starts: Shape, stops: Shape, steps: Shape) -> 
     return unslice_p.bind(x, shape=shape, starts=starts, stops=stops, steps=steps)
 
 
+# pick: x[i, :, j] with known integers; its adjoint is that of the slices of length 1
+
+_ALL = slice(None)
+
+
+def _pick_key(index: tuple[int | None, ...]) -> tuple[Any, ...]:
+    return tuple([_ALL if i is None else i for i in index])
+
+
+def _pick_abstract(x: ShapedArray, *, index: tuple[int | None, ...]) -> ShapedArray:
+    kept = [n for n, i in zip(x.shape, index, strict=False) if i is None]
+    return ShapedArray((*kept, *x.shape[len(index) :]), x.dtype)
+
+
+def _pick_transpose(ct: Any, x: ShapedArray, *, index: tuple[int | None, ...]) -> Any:
+    full = (*index, *(None,) * (x.ndim - len(index)))
+    starts = tuple([i or 0 for i in full])
+    stops = tuple([n if i is None else i + 1 for n, i in zip(x.shape, full, strict=True)])
+    ct = expand_dims(ct, tuple([k for k, i in enumerate(full) if i is not None]))
+    return unslice(ct, x.shape, starts, stops, (1,) * x.ndim)
+
+
+def _pick_accumulate(total: Any, ct: Any, x: ShapedArray, *, index: tuple[int | None, ...]) -> None:
+    total[_pick_key(index)] += ct
+
+
+pick_p = Linear(
+    "pick",
+    lambda x, *, index: x[_pick_key(index)],
+    abstract=_pick_abstract,
+    transpose=_pick_transpose,
+    batch=lambda axis, batched, x, *, index: pick(x, (None, *index)),
+    accumulate=_pick_accumulate,
+)
+
+
+def pick(x: Any, index: tuple[int | None, ...]) -> Any:
+    """x at known positions (0 <= i < size) along some of its first axes, which it loses; None keeps an axis."""
+    return pick_p.bind(x, index=index)
+
+
 # flip: reverse the order along axes
+
+
+def _flip(x: Any, *, axes: tuple[int, ...]) -> Any:
+    return x[tuple([slice(None, None, -1) if k in axes else _ALL for k in range(axes[-1] + 1)])]
+
 
 flip_p = Linear(
     "flip",
-    lambda x, *, axes: np.flip(x, axes),
+    _flip,
     abstract=lambda x, *, axes: ShapedArray(x.shape, x.dtype),
     transpose=lambda ct, x, *, axes: flip(ct, axes),
     batch=lambda axis, batched, x, *, axes: flip(x, tuple([k + 1 for k in axes])),
@@ -279,5 +385,39 @@ flip_p = Linear(
 
 
 def flip(x: Any, axes: tuple[int, ...]) -> Any:
-    """Reverse the order of the elements along these axes (counted from 0)."""
+    """Reverse the order of the elements along these axes (counted from 0, sorted)."""
     return flip_p.bind(x, axes=axes) if axes else x
+
+
+# roll: shift the elements along axes, those that fall off come in at the other end
+
+
+def _roll(x: Any, *, shifts: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+    for shift, k in zip(shifts, axes, strict=True):
+        before = (_ALL,) * k
+        cut = x.shape[k] - shift
+        x = np.concatenate((x[(*before, slice(cut, None))], x[(*before, slice(cut))]), k)
+    return x
+
+
+def _roll_transpose(ct: Any, x: ShapedArray, *, shifts: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+    return roll(ct, tuple([-s for s in shifts]), axes)
+
+
+roll_p = Linear(
+    "roll",
+    _roll,
+    abstract=lambda x, *, shifts, axes: ShapedArray(x.shape, x.dtype),
+    transpose=_roll_transpose,
+    batch=lambda axis, batched, x, *, shifts, axes: roll(x, shifts, tuple([k + 1 for k in axes])),
+)
+
+
+def roll(x: Any, shifts: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+    """Move element i to position (i + shift) modulo the size, along each of these axes (counted from 0)."""
+    shape = typeof(x).shape
+    total: dict[int, int] = {}
+    for s, k in zip(shifts, axes, strict=True):
+        total[k] = (total.get(k, 0) + s) % max(shape[k], 1)
+    moved = {k: s for k, s in sorted(total.items()) if s}
+    return roll_p.bind(x, shifts=tuple(moved.values()), axes=tuple(moved)) if moved else x

@@ -15,7 +15,7 @@ from typing import Any
 from fungrad.tree.node import RULES, Node, add_class, same_data, type_name
 from fungrad.tree.paths import DictKey, GetAttrKey, KeyPath, SequenceKey
 
-__all__ = ["DictNode", "NamedTupleNode"]
+__all__ = ["TUPLE"]
 
 _STR = frozenset({str})
 _MOST_ORDERS = 4096
@@ -68,7 +68,7 @@ class _SequenceNode(Node):
         return f"{self.cls.__name__} of length {count}"
 
 
-class NamedTupleNode(Node):
+class _NamedTupleNode(Node):
     """A subclass of tuple with named fields, built without calling its constructor."""
 
     __slots__ = ("fields",)
@@ -98,7 +98,7 @@ class NamedTupleNode(Node):
         return f"{type_name(self.cls)}({', '.join(self.fields)})"
 
 
-class DictNode(Node):
+class _DictNode(Node):
     """A dict; the data are its keys in the order of the children."""
 
     __slots__ = ("orders",)
@@ -123,7 +123,7 @@ class DictNode(Node):
         return values(x), keys, keys
 
     def unflatten(self, data: Any, children: Iterable[Any]) -> Any:
-        return self.cls(zip(data, children, strict=True))
+        return dict(zip(data, children))  # noqa: B905 - counted by TreeDef, and strict= is slow
 
     def split(self, x: Any, data: Any) -> Sequence[Any] | None:
         if len(x) != len(data):
@@ -142,7 +142,8 @@ class DictNode(Node):
         return keys
 
     def show(self, data: Any, children: Sequence[str]) -> str:
-        return "{" + ", ".join([f"{key!r}: {child}" for key, child in zip(self.keys(data), children, strict=True)]) + "}"
+        items = [f"{key!r}: {child}" for key, child in zip(self.keys(data), children, strict=True)]
+        return f"{{{', '.join(items)}}}"
 
     def describe(self, data: Any, count: int) -> str:
         keys = self.keys(data)
@@ -151,10 +152,13 @@ class DictNode(Node):
         return f"{self.cls.__name__} with keys [{', '.join(shown + more)}]"
 
 
-class _OrderedDictNode(DictNode):
+class _OrderedDictNode(_DictNode):
     """An OrderedDict, whose order of insertion is part of its structure."""
 
     __slots__ = ()
+
+    def unflatten(self, data: Any, children: Iterable[Any]) -> Any:
+        return OrderedDict(zip(data, children, strict=True))
 
     def flatten(self, x: Any) -> tuple[Sequence[Any], Any, Hashable]:
         keys = tuple(x)
@@ -167,7 +171,7 @@ class _OrderedDictNode(DictNode):
         return f"OrderedDict({super().show(data, children)})"
 
 
-class _DefaultDictNode(DictNode):
+class _DefaultDictNode(_DictNode):
     """A defaultdict; the data are the factory and the keys."""
 
     __slots__ = ()
@@ -182,7 +186,7 @@ class _DefaultDictNode(DictNode):
 
     def split(self, x: Any, data: Any) -> Sequence[Any] | None:
         factory, keys = data
-        if len(x) != len(keys) or not all([key in x for key in keys]) or not same_data(x.default_factory, factory):
+        if len(x) != len(keys) or not all(key in x for key in keys) or not same_data(x.default_factory, factory):
             return None
         return [x[key] for key in keys]
 
@@ -241,14 +245,16 @@ def _named_tuple_rule(cls: type) -> Node | None:
     """Claim the subclasses of tuple that have named fields, which NumPy's result tuples are too."""
     fields = getattr(cls, "_fields", None)
     if issubclass(cls, tuple) and isinstance(fields, tuple) and not issubclass(cls, Enum):
-        return NamedTupleNode(cls)
+        return _NamedTupleNode(cls)
     return None
 
 
+TUPLE = _SequenceNode(tuple)
+
 add_class(type(None), _NoneNode(type(None)))
-add_class(tuple, _SequenceNode(tuple))
+add_class(tuple, TUPLE)
 add_class(list, _SequenceNode(list))
-add_class(dict, DictNode(dict))
+add_class(dict, _DictNode(dict))
 add_class(OrderedDict, _OrderedDictNode(OrderedDict))
 add_class(defaultdict, _DefaultDictNode(defaultdict))
 RULES.append(_named_tuple_rule)

@@ -12,7 +12,18 @@ from typing import Any, TypeVar
 
 from fungrad.tree.paths import DictKey, FlattenedIndexKey, GetAttrKey, KeyPath, SequenceKey
 
-__all__ = ["LEAF_TYPES", "NODES", "RULES", "Node", "add_class", "is_tree_node", "register_leaf", "same_data", "type_name"]
+__all__ = [
+    "LEAF_TYPES",
+    "NODES",
+    "ON_REGISTRATION",
+    "RULES",
+    "Node",
+    "add_class",
+    "is_tree_node",
+    "register_leaf",
+    "same_data",
+    "type_name",
+]
 
 
 class Node:
@@ -75,6 +86,7 @@ def same_data(a: Any, b: Any) -> bool:
 # --- the table -------------------------------------------------------------------------------------------------------
 
 RULES: list[Callable[[type], Node | None]] = []
+ON_REGISTRATION: list[Callable[[], None]] = []  # what to do when a class changes sides: empty caches
 LEAF_TYPES: set[type] = set()  # the classes that NODES maps to None, for set operations in C
 _EXPLICIT: set[type] = set()  # the classes that were put into the table by name; never forgotten
 _LOCK = threading.RLock()
@@ -117,6 +129,8 @@ def add_class(cls: type, node: Node | None) -> None:
             LEAF_TYPES.add(cls)
         else:
             LEAF_TYPES.discard(cls)
+        for forget in ON_REGISTRATION:
+            forget()
 
 
 def register_leaf(cls: _Class) -> _Class:

@@ -1,10 +1,10 @@
 """Key paths: where in a tree a leaf sits.
 
-    path  = (entry, ...)
-    entry = SequenceKey(idx)         tree[idx]      list, tuple
-          | DictKey(key)             tree[key]      dict, OrderedDict, defaultdict
-          | GetAttrKey(name)         tree.name      namedtuple, dataclass
-          | FlattenedIndexKey(key)   child no. key  a registered class that names no keys
+path  = (entry, ...)
+entry = SequenceKey(idx)         tree[idx]      list, tuple
+      | DictKey(key)             tree[key]      dict, OrderedDict, defaultdict
+      | GetAttrKey(name)         tree.name      namedtuple, dataclass
+      | FlattenedIndexKey(key)   child no. key  a registered class that names no keys
 """
 
 from __future__ import annotations

@@ -1,0 +1,66 @@
+"""Run a user's function of pytrees under a recording with values: the common first half of all derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fungrad import tree
+from fungrad.core.aval import typeof
+from fungrad.core.primitive import OPERAND_TYPES
+from fungrad.core.record import record_values
+from fungrad.core.trace import Tracer
+from fungrad.errors import TransformTypeError
+from fungrad.interpreters.linearize import Linearization
+from fungrad.transforms.arguments import Leaves, as_array
+
+
+class Result:
+    """What a recorded call returned, and its linearization.
+
+    Attributes
+    ----------
+    values : list
+        The leaves of the result, one level down.
+    treedef : TreeDef
+        Their tree.
+    aux : pytree
+        The auxiliary result, one level down (None without has_aux).
+    linearization : Linearization
+        From the active leaves of the inputs to the leaves of the result.
+    """
+
+    __slots__ = ("aux", "linearization", "treedef", "values")
+
+    def __init__(self, transform: str, user_fun: Any, call: Callable[[Any], Any], leaves: Leaves, has_aux: bool) -> None:
+        trees: list[Any] = []
+
+        def flat(*active: Any) -> list[Any]:
+            out = call(leaves.with_active(active))
+            if has_aux:
+                if not isinstance(out, tuple) or len(out) != 2:
+                    raise TransformTypeError(
+                        f"fungrad.{transform}(has_aux=True) expects the function to return a pair (result, aux), got {type(out).__name__}"
+                    )
+                out, aux = out
+                aux_leaves, aux_tree = tree.flatten(aux)
+            else:
+                aux_leaves, aux_tree = [], None
+            out_leaves, treedef = tree.flatten(out)
+            out_leaves = [
+                x if type(x) is Tracer or type(x) in OPERAND_TYPES else as_array(transform, out, k, x, "result") for k, x in enumerate(out_leaves)
+            ]
+            trees.extend((treedef, aux_tree, len(out_leaves)))
+            return [*out_leaves, *aux_leaves]
+
+        values, tape = record_values(transform, flat, leaves.active_values(), user_fun)
+        self.treedef, aux_tree, n = trees
+        self.values = values[:n]
+        self.aux = aux_tree.unflatten(values[n:]) if has_aux else None
+        out_avals = [typeof(x) for x in self.values]
+        in_avals = [leaves.avals[k] for k in leaves.active]
+        self.linearization = Linearization(tape._replace(out_ids=tape.out_ids[:n]), in_avals, out_avals, transform, user_fun)
+
+    def value(self) -> Any:
+        """The result as the user's function returned it, one level down."""
+        return self.treedef.unflatten(self.values)
