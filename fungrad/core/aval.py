@@ -76,7 +76,9 @@ BOOL, INT, FLOAT, COMPLEX = (np.dtype(t) for t in (np.bool_, np.int64, np.float6
 FLOAT0 = np.dtype([("float0", np.void, 0)])
 """The dtype of the tangents of integers and booleans: it has no bits, as there is only one such tangent."""
 
-_PYTHON_NUMBERS: dict[type, ShapedArray] = {
+# The types of numbers, made once: most values in scalar programs are one of these.
+_NUMBERS: dict[type, ShapedArray] = {
+    **{np.dtype(c).type: ShapedArray((), c) for c in "?bhilqBHILQefdgFDG"},
     bool: ShapedArray((), BOOL),
     int: ShapedArray((), INT, weak=True),
     float: ShapedArray((), FLOAT, weak=True),
@@ -86,7 +88,7 @@ _PYTHON_NUMBERS: dict[type, ShapedArray] = {
 
 def typeof(x: Any) -> ShapedArray:
     """The abstract value of anything that can be an operand: array, NumPy scalar, Python number, tracer."""
-    aval = _PYTHON_NUMBERS.get(type(x))
+    aval = _NUMBERS.get(type(x))
     if aval is not None:
         return aval
     if isinstance(x, (np.ndarray, np.generic)):

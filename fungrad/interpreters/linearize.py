@@ -1,8 +1,8 @@
 """Linearization: the tangent map of a function at a point, as something to push and pull through.
 
-    linearize : (a -> b), a -> b, Linearization           (T a -o T b)
+    Linearization : Tape -> (T a -o T b)
 
-A `Linearization` is a tape (a recording with values) with its types. It can be walked forwards and backwards
+It is a tape (a recording with values) with its types. It can be walked forwards and backwards
 directly, or turned into a jaxpr that is linear in the tangents (or cotangents), with everything that depends on
 the point alone computed once and held as constants: that is what is called many times, or in a batch.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.ir import ClosedJaxpr
-from fungrad.core.record import FlatFunction, Tape, record_jaxpr, record_values
+from fungrad.core.record import Tape, record_jaxpr
 from fungrad.core.trace import Tracer
 from fungrad.interpreters.jvp import forward
 from fungrad.interpreters.transpose import backward
@@ -30,7 +30,7 @@ class Linearization:
     tape : Tape
         The entries of the recording.
     in_avals, out_avals : list of ShapedArray
-        Types of the differentiated inputs and of the results (one per leaf).
+        Types of the differentiated inputs and of the results, floating-point leaves all.
     """
 
     __slots__ = ("in_avals", "out_avals", "tape", "transform", "user_fun")
@@ -78,17 +78,3 @@ def _as(t: Any, aval: ShapedArray) -> Any:
     if typeof(t).shape != aval.shape:
         t = broadcast_to(t, aval.shape)
     return convert(t, aval.dtype)
-
-
-def linearize(transform: str, fun: FlatFunction, values: Sequence[Any], user_fun: Any) -> tuple[list[Any], Linearization]:
-    """Record ``fun`` at these values; return its results and its linearization there."""
-    outs, tape = record_values(transform, fun, values, user_fun)
-    in_avals = [typeof(v) for v in values]
-    return outs, Linearization(tape, in_avals, [_out_aval(o) for o in outs], transform, user_fun)
-
-
-def _out_aval(x: Any) -> Any:
-    try:
-        return typeof(x)
-    except TypeError:
-        return None

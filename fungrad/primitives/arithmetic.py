@@ -1,4 +1,4 @@
-"""Arithmetic: sums, products, quotients, powers, remainders.
+"""Arithmetic: sums, products, quotients, remainders, powers (and the logarithm, which the rule of a power needs).
 
 The implementations are Python's operators, which on arrays are NumPy's ufuncs, on NumPy scalars are several
 times faster than those, and on Python numbers keep them Python numbers (NEP 50: they do not promote).
@@ -12,7 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from fungrad.core.elementwise import Elementwise
+from fungrad.core.aval import typeof
+from fungrad.core.elementwise import Elementwise, NoTangent
+from fungrad.core.trace import Tracer
+from fungrad.primitives.comparison import equal, logical_and
+from fungrad.primitives.selection import where
 
 add_p = Elementwise("add", operator.add, lambda t: t, lambda t: t, joint=True)
 add = add_p.function
@@ -22,6 +26,9 @@ sub = sub_p.function
 
 neg_p = Elementwise("neg", operator.neg, lambda t: neg(t))
 neg = neg_p.function
+
+positive_p = Elementwise("positive", operator.pos, lambda t: t)
+positive = positive_p.function
 
 mul_p = Elementwise("mul", operator.mul, lambda t, y: mul(t, y), lambda t, x: mul(t, x))
 mul = mul_p.function
@@ -36,6 +43,80 @@ def _div(x: Any, y: Any) -> Any:
 
 div_p = Elementwise("div", _div, lambda t, y: div(t, y), lambda t, y, out: neg(div(mul(t, out), y)))
 div = div_p.function
+
+
+# floor_divide: floor(x / y), and what it leaves: x = y * floor_divide(x, y) + remainder(x, y)
+
+
+def _floor_divide(x: Any, y: Any) -> Any:
+    try:
+        return x // y
+    except ZeroDivisionError:
+        return np.floor_divide(x, y).item()
+
+
+def _remainder(x: Any, y: Any) -> Any:
+    try:
+        return x % y
+    except ZeroDivisionError:
+        return np.remainder(x, y).item()
+
+
+floor_divide_p = NoTangent("floor_divide", _floor_divide, elementwise=True)
+floor_divide = floor_divide_p.function
+
+remainder_p = Elementwise("remainder", _remainder, lambda t: t, lambda t, x, y: neg(mul(t, floor_divide(x, y))))
+remainder = remainder_p.function
+
+
+# log: here rather than in exponential.py because of power
+
+log_p = Elementwise("log", np.log, lambda t, x: div(t, x))
+log = log_p.function
+
+
+# power: d(x**y) = y x**(y-1) dx + x**y log(x) dy
+
+
+def _power(x: Any, y: Any) -> Any:
+    try:
+        out = x**y
+    except (ZeroDivisionError, OverflowError):
+        return np.power(x, y).item()
+    kind = type(out)
+    # Python numbers only: a complex root of a negative float, or 2 ** -1, for which NumPy has nan and an error.
+    if (kind is complex and type(x) is not complex and type(y) is not complex) or (kind is float and type(x) is type(y) is int):
+        return np.power(x, y).item()
+    return out
+
+
+def _power_by_base(t: Any, x: Any, y: Any) -> Any:
+    """``y x**(y-1)``; at y = 0 it is 0 for all x, also where x**-1 is infinite."""
+    if type(y) is int or type(y) is float:
+        if y == 2:
+            return mul(t, mul(x, 2))
+        if y == 0:
+            return _zeros_like(t)
+        return mul(t, mul(power(x, y - 1), y))
+    exponent = where(logical_and(equal(x, 0), equal(y, 0)), 1, y)
+    return mul(t, mul(y, power(x, sub(exponent, 1))))
+
+
+def _power_by_exponent(t: Any, x: Any, y: Any, out: Any) -> Any:
+    """``x**y log(x)``; at x = 0 it is 0, which is the limit for y > 0 and keeps y = 0 finite."""
+    base = where(equal(x, 0), 1, x)
+    if typeof(out).dtype.kind == "c":
+        base = add(base, 0j)  # the logarithm of a negative real base of a complex exponent is complex
+    return mul(t, mul(out, log(base)))
+
+
+def _zeros_like(t: Any) -> Any:
+    # where, not t * 0: that would be nan for an infinite t.
+    return where(False, t, 0) if type(t) is Tracer else np.zeros_like(t)[()]
+
+
+power_p = Elementwise("power", _power, _power_by_base, _power_by_exponent)
+power = power_p.function
 
 
 def add_into(total: np.ndarray[Any, Any], x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -1,7 +1,85 @@
+"""Exponentials, logarithms and roots. Powers, and log itself, are in arithmetic.py."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
 import numpy as np
+
 from fungrad.core.elementwise import Elementwise
-from fungrad.primitives.arithmetic import mul, neg
-sin_p = Elementwise("sin", np.sin, lambda t, x: mul(t, cos(x)))
-sin = sin_p.function
-cos_p = Elementwise("cos", np.cos, lambda t, x: neg(mul(t, sin(x))))
-cos = cos_p.function
+from fungrad.primitives.arithmetic import add, div, log, mul, neg, sub
+from fungrad.primitives.comparison import equal
+from fungrad.primitives.selection import where
+
+__all__ = [
+    "cbrt", "exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "logaddexp", "logaddexp2",
+    "reciprocal", "sqrt", "square",
+]  # fmt: skip
+
+_LOG_2, _LOG_10 = math.log(2.0), math.log(10.0)
+
+exp_p = Elementwise("exp", np.exp, lambda t, out: mul(t, out))
+exp = exp_p.function
+
+exp2_p = Elementwise("exp2", np.exp2, lambda t, out: mul(t, mul(out, _LOG_2)))
+exp2 = exp2_p.function
+
+# exp(x), not out + 1: that cancels for very negative x
+
+expm1_p = Elementwise("expm1", np.expm1, lambda t, x: mul(t, exp(x)))
+expm1 = expm1_p.function
+
+log2_p = Elementwise("log2", np.log2, lambda t, x: div(t, mul(x, _LOG_2)))
+log2 = log2_p.function
+
+log10_p = Elementwise("log10", np.log10, lambda t, x: div(t, mul(x, _LOG_10)))
+log10 = log10_p.function
+
+log1p_p = Elementwise("log1p", np.log1p, lambda t, x: div(t, add(x, 1)))
+log1p = log1p_p.function
+
+
+# logaddexp: log(exp(x) + exp(y)); the partials are the softmax weights exp(x - out)
+
+
+def _weight_exponent(x: Any, out: Any) -> Any:
+    """``x - out``; where both are -inf (log of a sum of zeros) -inf, so that the weights are 0 instead of nan."""
+    return sub(x, where(equal(out, -math.inf), 0, out))
+
+
+logaddexp_p = Elementwise(
+    "logaddexp",
+    np.logaddexp,
+    lambda t, x, out: mul(t, exp(_weight_exponent(x, out))),
+    lambda t, y, out: mul(t, exp(_weight_exponent(y, out))),
+)
+logaddexp = logaddexp_p.function
+
+logaddexp2_p = Elementwise(
+    "logaddexp2",
+    np.logaddexp2,
+    lambda t, x, out: mul(t, exp2(_weight_exponent(x, out))),
+    lambda t, y, out: mul(t, exp2(_weight_exponent(y, out))),
+)
+logaddexp2 = logaddexp2_p.function
+
+
+# roots and squares; sqrt'(0) = cbrt'(0) = inf
+
+sqrt_p = Elementwise("sqrt", np.sqrt, lambda t, out: div(mul(t, 0.5), out))
+sqrt = sqrt_p.function
+
+cbrt_p = Elementwise("cbrt", np.cbrt, lambda t, out: div(t, mul(square(out), 3)))
+cbrt = cbrt_p.function
+
+
+def _square(x: Any) -> Any:
+    return x * x if type(x) is np.float64 else np.square(x)  # the ufunc is slow on scalars
+
+
+square_p = Elementwise("square", _square, lambda t, x: mul(t, mul(x, 2)))
+square = square_p.function
+
+reciprocal_p = Elementwise("reciprocal", np.reciprocal, lambda t, out: neg(mul(t, square(out))))
+reciprocal = reciprocal_p.function

@@ -205,25 +205,25 @@ def convert(x: Any, dtype: np.dtype[Any]) -> Any:
 # concatenate: one after the other along an axis; its adjoint cuts the pieces out again
 
 
-def _concatenate_transpose(ct: Any, *operands: ShapedArray, axis: int) -> Any:
+def _concatenate_transpose(ct: Any, *operands: ShapedArray, dimension: int) -> Any:
     cts, start = [], 0
     for x in operands:
-        stop = start + x.shape[axis]
-        cts.append(slice_axis(ct, axis, start, stop))
+        stop = start + x.shape[dimension]
+        cts.append(slice_axis(ct, dimension, start, stop))
         start = stop
     return tuple(cts)
 
 
-def _concatenate_batch(axis_: Any, batched: Sequence[bool], *operands: Any, axis: int) -> Any:
-    full = [x if b else broadcast_to(x, (axis_.size, *typeof(x).shape)) for x, b in zip(operands, batched, strict=True)]
-    return concatenate(full, axis + 1)
+def _concatenate_batch(axis: Any, batched: Sequence[bool], *operands: Any, dimension: int) -> Any:
+    full = [x if b else broadcast_to(x, (axis.size, *typeof(x).shape)) for x, b in zip(operands, batched, strict=True)]
+    return concatenate(full, dimension + 1)
 
 
 concatenate_p = Linear(
     "concatenate",
-    lambda *operands, axis: np.concatenate(operands, axis),
-    abstract=lambda *avals, axis: ShapedArray(
-        (*avals[0].shape[:axis], sum(a.shape[axis] for a in avals), *avals[0].shape[axis + 1 :]), avals[0].dtype
+    lambda *operands, dimension: np.concatenate(operands, dimension),
+    abstract=lambda *avals, dimension: ShapedArray(
+        (*avals[0].shape[:dimension], sum(a.shape[dimension] for a in avals), *avals[0].shape[dimension + 1 :]), avals[0].dtype
     ),
     transpose=_concatenate_transpose,
     batch=_concatenate_batch,
@@ -232,7 +232,7 @@ concatenate_p = Linear(
 
 def concatenate(operands: Sequence[Any], axis: int) -> Any:
     """Join arrays of one dtype, and of one shape but for this axis (counted from 0)."""
-    return operands[0] if len(operands) == 1 else concatenate_p.bind(*operands, axis=axis)
+    return operands[0] if len(operands) == 1 else concatenate_p.bind(*operands, dimension=axis)
 
 
 # stack: out[k] = operand k

@@ -14,7 +14,7 @@ import numpy as np
 
 from fungrad import tree
 from fungrad._util import describe_function
-from fungrad.core.aval import FLOAT0, ShapedArray, is_inexact, typeof
+from fungrad.core.aval import FLOAT0, Shape, ShapedArray, is_inexact, typeof
 from fungrad.core.primitive import OPERAND_TYPES
 from fungrad.core.trace import Tracer
 from fungrad.errors import NonDifferentiableError, TransformTypeError, TransformValueError
@@ -73,6 +73,8 @@ class Selection:
 
     def _positions(self, argnums: Any) -> tuple[int, ...]:
         n = len(self.args)
+        if type(argnums) is int and -n <= argnums < n:
+            return (argnums % n,)
         wanted = (argnums,) if isinstance(argnums, int) else tuple(argnums)
         positions = []
         for i in wanted:
@@ -143,13 +145,13 @@ class Leaves:
 
     def __init__(self, transform: str, target: Any, what: str) -> None:
         values, self.treedef = tree.flatten(target)
-        self.values = [x if type(x) in OPERAND_TYPES or type(x) is Tracer else as_array(transform, target, k, x, what) for k, x in enumerate(values)]
+        self.values = arrays(transform, target, values, what)
         self.avals = [typeof(x) for x in self.values]
         self.active = [k for k, a in enumerate(self.avals) if a.dtype.kind in "fc"]
 
     def with_active(self, new: Sequence[Any]) -> Any:
         """The pytree with other values for the active leaves."""
-        if len(new) == len(self.values):
+        if len(new) == len(self.values):  # the usual case: no integers among them
             return self.treedef.unflatten(new)
         leaves = list(self.values)
         for k, x in zip(self.active, new, strict=True):
@@ -158,22 +160,22 @@ class Leaves:
 
     def derivative(self, active: Sequence[Any]) -> Any:
         """A pytree of derivatives: those of the active leaves, float0 zeros for the others."""
-        if len(active) == len(self.values):
-            return self.treedef.unflatten(active)
-        found = dict(zip(self.active, active, strict=True))
-        return self.treedef.unflatten([found[k] if k in found else float0_zeros(a) for k, a in enumerate(self.avals)])
+        return self.treedef.unflatten(with_float0(self.avals, active))
 
     def active_values(self) -> list[Any]:
         """The values of the active leaves."""
         return [self.values[k] for k in self.active]
 
 
+def arrays(transform: str, target: Any, leaves: Sequence[Any], what: str) -> list[Any]:
+    """The leaves of a pytree, each checked to be an operand."""
+    return [x if type(x) in OPERAND_TYPES or type(x) is Tracer else as_array(transform, target, k, x, what) for k, x in enumerate(leaves)]
+
+
 def as_array(transform: str, target: Any, index: int, x: Any, what: str) -> Any:
     """An array for a leaf that is a subclass of ndarray; a TypeError that names the leaf for anything else."""
     if isinstance(x, np.ndarray) and x.dtype.kind in "biufcV":
         return np.asarray(x)
-    if isinstance(x, ShapedArray):
-        return x
     raise NonDifferentiableError(
         f"fungrad.{transform}: {what}{path_of(target, index)} is not an array or a number but {type(x).__name__}: {x!r:.100}. Pass it as "
         "an argument that is not differentiated or mapped, close over it, or mark the dataclass field static."
@@ -185,9 +187,12 @@ def path_of(target: Any, index: int) -> str:
     return tree.keystr(tree.leaves_with_path(target)[index][0])
 
 
-def float0_zeros(aval: ShapedArray) -> Any:
-    """The only tangent that an integer or boolean array has."""
-    return np.zeros(aval.shape, FLOAT0)
+def with_float0(avals: Sequence[ShapedArray], active: Sequence[Any], prefix: Shape = ()) -> list[Any]:
+    """Derivatives for all leaves: those of the floating-point ones, and float0 zeros (of shape prefix + shape) for the others."""
+    if len(active) == len(avals):
+        return list(active)
+    rest = iter(active)
+    return [next(rest) if is_inexact(a.dtype) else np.zeros(prefix + a.shape, FLOAT0) for a in avals]
 
 
 def check_differentiable(transform: str, leaves: Leaves, target: Any, allow_int: bool, holomorphic: bool) -> None:

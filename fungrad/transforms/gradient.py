@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from fungrad import tree
 from fungrad.core.aval import ShapedArray
-from fungrad.errors import NonDifferentiableError, TransformTypeError, TransformValueError
+from fungrad.errors import NonDifferentiableError, TransformTypeError
 from fungrad.primitives.structural import ones
 from fungrad.transforms.arguments import Argnames, Argnums, Leaves, Selection, check_callable, check_differentiable, wraps
 from fungrad.transforms.linearized import Result
@@ -99,14 +100,7 @@ def grad(
     >>> fg.grad(lambda x, y: x * y**2, argnums=(0, 1))(3.0, 2.0)
     (np.float64(4.0), np.float64(12.0))
     """
-    both = _value_and_grad("grad", fun, argnums, argnames, has_aux, holomorphic, allow_int)
-
-    @wraps(fun, "grad")
-    def gradient(*args: Any, **kwargs: Any) -> Any:
-        value, derivative = both(*args, **kwargs)
-        return (derivative, value[1]) if has_aux else derivative
-
-    return gradient
+    return _value_and_grad("grad", fun, argnums, argnames, has_aux, holomorphic, allow_int)
 
 
 def _value_and_grad(
@@ -120,14 +114,16 @@ def _value_and_grad(
         leaves = Leaves(transform, chosen.target, "argument ")
         check_differentiable(transform, leaves, chosen.target, allow_int, holomorphic)
         result = Result(transform, fun, chosen.call, leaves, has_aux)
-        if len(result.values) != 1 or not result.treedef.is_leaf():
+        if len(result.values) != 1 or not tree.treedef_is_leaf(result.treedef):
             raise TransformTypeError(
                 f"fungrad.{transform} needs a function that returns one scalar, but {fun!r} returned a pytree {result.treedef}. "
                 "Return the scalar alone (has_aux=True carries extra results), or use fungrad.jacrev or fungrad.vjp."
             )
-        aval = result.linearization.out_avals[0]
+        aval = result.avals[0]
         _check_scalar(transform, aval, holomorphic)
         gradient = leaves.derivative(result.linearization.pull([ones(aval)], consume=True))
+        if transform == "grad":
+            return (gradient, result.aux) if has_aux else gradient
         value = result.values[0]
         return ((value, result.aux) if has_aux else value), gradient
 
@@ -137,7 +133,7 @@ def _value_and_grad(
 def _check_scalar(transform: str, aval: ShapedArray, holomorphic: bool) -> None:
     if aval.shape != ():
         fix = "index the result with [0] or call .sum() on it" if aval.size == 1 else "reduce it (.sum(), .mean()), pick an element, or use fungrad.jacobian / fungrad.elementwise_grad"
-        raise TransformValueError(
+        raise TransformTypeError(
             f"fungrad.{transform} is only defined for scalar-output functions; the output had shape {aval.shape} (type {aval!r}): {fix}."
         )
     if aval.dtype.kind not in "fc":
@@ -183,11 +179,10 @@ def elementwise_grad(
         leaves = Leaves("elementwise_grad", chosen.target, "argument ")
         check_differentiable("elementwise_grad", leaves, chosen.target, False, False)
         result = Result("elementwise_grad", fun, chosen.call, leaves, has_aux)
-        avals = result.linearization.out_avals
-        for aval in avals:
+        for aval in result.avals:
             if aval.dtype.kind != "f":
                 raise NonDifferentiableError(f"fungrad.elementwise_grad needs real floating-point outputs, got {aval!r}")
-        out = leaves.derivative(result.linearization.pull([ones(a) for a in avals], consume=True))
+        out = leaves.derivative(result.linearization.pull([ones(a) for a in result.avals], consume=True))
         return (out, result.aux) if has_aux else out
 
     return derivative

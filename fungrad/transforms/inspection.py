@@ -13,7 +13,7 @@ from fungrad.core.primitive import OPERAND_TYPES
 from fungrad.core.record import record_jaxpr
 from fungrad.core.trace import Tracer
 from fungrad.errors import TransformTypeError, TransformValueError
-from fungrad.transforms.arguments import as_array, check_callable, path_of, wraps
+from fungrad.transforms.arguments import arrays, as_array, check_callable, path_of, wraps
 
 
 def _aval_of(transform: str, target: Any, k: int, x: Any) -> ShapedArray:
@@ -36,7 +36,7 @@ def _record(transform: str, fun: Any, args: Any, kwargs: Any, static: frozenset[
         out = fun(*[a if i in static else next(rest) for i, a in enumerate(args)], **keywords)
         out_leaves, out_tree = tree.flatten(out)
         trees.append(out_tree)
-        return [x if type(x) is Tracer or type(x) in OPERAND_TYPES else as_array(transform, out, k, x, "result ") for k, x in enumerate(out_leaves)]
+        return arrays(transform, out, out_leaves, "result")
 
     return record_jaxpr(transform, flat, avals, fun, prune), trees[0]
 

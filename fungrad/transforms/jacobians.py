@@ -15,8 +15,9 @@ from fungrad.core.aval import ShapedArray
 from fungrad.core.ir import ClosedJaxpr
 from fungrad.errors import NonDifferentiableError, TransformValueError
 from fungrad.interpreters.batch import BatchAxis, batch
-from fungrad.primitives.structural import broadcast_to, concatenate, moveaxis, reshape, slice_axis
-from fungrad.transforms.arguments import Argnames, Argnums, Leaves, Selection, check_callable, check_differentiable, float0_zeros, wraps
+from fungrad.interpreters.linearize import Linearization
+from fungrad.primitives.structural import broadcast_to, concatenate, expand_dims, moveaxis, ones, reshape, slice_axis
+from fungrad.transforms.arguments import Argnames, Argnums, Leaves, Selection, check_callable, check_differentiable, with_float0, wraps
 from fungrad.transforms.linearized import Result
 
 Mode = Literal["auto", "fwd", "rev"]
@@ -203,23 +204,15 @@ def _jacobian(
         check_differentiable(transform, leaves, chosen.target, allow_int, holomorphic)
         result = Result(transform, fun, chosen.call, leaves, has_aux)
         lin = result.linearization
-        _check_types(transform, lin.in_avals, lin.out_avals, holomorphic)
+        _check_types(transform, lin.in_avals, result.avals, holomorphic)
         n_in, n_out = (sum(a.size for a in avals) for avals in (lin.in_avals, lin.out_avals))
-        if mode == "fwd" or (mode == "auto" and n_in <= n_out):
-            blocks = _columns(lin.linear_jaxpr(), lin.in_avals, lin.out_avals, chunk_size)
-        else:
-            blocks = _rows(lin.transposed_jaxpr(), lin.in_avals, lin.out_avals, chunk_size)
-        rows = [leaves.derivative(row) if len(row) == len(leaves.values) else _with_float0(leaves, row, a) for row, a in zip(blocks, lin.out_avals, strict=True)]
+        forwards = mode == "fwd" or (mode == "auto" and n_in <= n_out)
+        blocks = (_columns if forwards else _rows)(lin, chunk_size)
+        rows = [leaves.treedef.unflatten(with_float0(leaves.avals, row, a.shape)) for row, a in zip(blocks, lin.out_avals, strict=True)]
         out = result.treedef.unflatten(rows)
         return (out, result.aux) if has_aux else out
 
     return evaluate_jacobian
-
-
-def _with_float0(leaves: Leaves, row: Sequence[Any], out: ShapedArray) -> Any:
-    found = dict(zip(leaves.active, row, strict=True))
-    filled = [found[k] if k in found else float0_zeros(ShapedArray(out.shape + a.shape, a.dtype)) for k, a in enumerate(leaves.avals)]
-    return leaves.treedef.unflatten(filled)
 
 
 def _check_types(transform: str, ins: Sequence[ShapedArray], outs: Sequence[ShapedArray], holomorphic: bool) -> None:
@@ -236,38 +229,46 @@ def _check_types(transform: str, ins: Sequence[ShapedArray], outs: Sequence[Shap
                 raise NonDifferentiableError(f"fungrad.{transform}(holomorphic=True) needs complex {what}s, got {a!r}")
 
 
-def _columns(jaxpr: ClosedJaxpr, ins: Sequence[ShapedArray], outs: Sequence[ShapedArray], chunk_size: int | None) -> list[list[Any]]:
+def _columns(lin: Linearization, chunk_size: int | None) -> list[list[Any]]:
     """Forward mode: push the inputs' basis; split the batch axis of each result by input and move it behind."""
-    pushed = _through(jaxpr, ins, outs, chunk_size)
+    pushed = _through(lin.push, lin.linear_jaxpr, lin.in_avals, lin.out_avals, chunk_size)
     blocks = []
-    for y, out in zip(pushed, outs, strict=True):
+    for y, out in zip(pushed, lin.out_avals, strict=True):
         row, start = [], 0
-        for a in ins:
+        for a in lin.in_avals:
             part = slice_axis(y, 0, start, start + a.size)
             start += a.size
-            part = moveaxis(part, 0, out.ndim)
-            row.append(reshape(part, out.shape + a.shape))
+            row.append(reshape(moveaxis(part, 0, out.ndim), out.shape + a.shape))
         blocks.append(row)
     return blocks
 
 
-def _rows(jaxpr: ClosedJaxpr, ins: Sequence[ShapedArray], outs: Sequence[ShapedArray], chunk_size: int | None) -> list[list[Any]]:
+def _rows(lin: Linearization, chunk_size: int | None) -> list[list[Any]]:
     """Reverse mode: pull the outputs' basis; split the batch axis of each cotangent by output."""
-    pulled = _through(jaxpr, outs, ins, chunk_size)
+    pulled = _through(lin.pull, lin.transposed_jaxpr, lin.out_avals, lin.in_avals, chunk_size)
     blocks, start = [], 0
-    for out in outs:
+    for out in lin.out_avals:
         stop = start + out.size
-        blocks.append([reshape(slice_axis(x, 0, start, stop), out.shape + a.shape) for x, a in zip(pulled, ins, strict=True)])
+        blocks.append([reshape(slice_axis(x, 0, start, stop), out.shape + a.shape) for x, a in zip(pulled, lin.in_avals, strict=True)])
         start = stop
     return blocks
 
 
-def _through(jaxpr: ClosedJaxpr, sources: Sequence[ShapedArray], results: Sequence[ShapedArray], chunk_size: int | None) -> list[Any]:
-    """The standard basis of the sources through a linear jaxpr, batch axis in front of each result."""
+def _through(
+    walk: Callable[[Sequence[Any]], list[Any]],
+    program: Callable[[], ClosedJaxpr],
+    sources: Sequence[ShapedArray],
+    results: Sequence[ShapedArray],
+    chunk_size: int | None,
+) -> list[Any]:
+    """The standard basis of the sources through a linear map, batch axis in front of each result."""
     total = sum(a.size for a in sources)
+    if total == 1:  # a scalar function's gradient: one walk over the recording, no jaxpr and no batch
+        return [expand_dims(y, (0,)) for y in walk([ones(a) if a.size else None for a in sources])]
+    jaxpr = program()
     step = total if chunk_size is None else chunk_size
     pieces: list[list[Any]] = []
-    for start in range(0, total, max(step, 1)) or [0]:
+    for start in range(0, total, step) if total else [0]:
         rows = min(step, total - start)
         args = _basis(sources, start, rows)
         outs, batched = batch(jaxpr, BatchAxis(rows, None), args, [True] * len(args))

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fungrad import tree
-from fungrad.core.aval import typeof
-from fungrad.core.primitive import OPERAND_TYPES
+from fungrad.core.aval import is_inexact, typeof
 from fungrad.core.record import record_values
-from fungrad.core.trace import Tracer
 from fungrad.errors import TransformTypeError
 from fungrad.interpreters.linearize import Linearization
-from fungrad.transforms.arguments import Leaves, as_array
+from fungrad.transforms.arguments import Leaves, arrays, with_float0
 
 
 class Result:
@@ -20,17 +18,17 @@ class Result:
 
     Attributes
     ----------
-    values : list
-        The leaves of the result, one level down.
+    values, avals : list
+        The leaves of the result, one level down, and their types.
     treedef : TreeDef
         Their tree.
     aux : pytree
         The auxiliary result, one level down (None without has_aux).
     linearization : Linearization
-        From the active leaves of the inputs to the leaves of the result.
+        From the floating-point leaves of the inputs to those of the result.
     """
 
-    __slots__ = ("aux", "linearization", "treedef", "values")
+    __slots__ = ("aux", "avals", "linearization", "treedef", "values")
 
     def __init__(self, transform: str, user_fun: Any, call: Callable[[Any], Any], leaves: Leaves, has_aux: bool) -> None:
         trees: list[Any] = []
@@ -47,20 +45,24 @@ class Result:
             else:
                 aux_leaves, aux_tree = [], None
             out_leaves, treedef = tree.flatten(out)
-            out_leaves = [
-                x if type(x) is Tracer or type(x) in OPERAND_TYPES else as_array(transform, out, k, x, "result") for k, x in enumerate(out_leaves)
-            ]
+            out_leaves = arrays(transform, out, out_leaves, "result")
             trees.extend((treedef, aux_tree, len(out_leaves)))
             return [*out_leaves, *aux_leaves]
 
         values, tape = record_values(transform, flat, leaves.active_values(), user_fun)
         self.treedef, aux_tree, n = trees
         self.values = values[:n]
+        self.avals = [typeof(x) for x in self.values]
         self.aux = aux_tree.unflatten(values[n:]) if has_aux else None
-        out_avals = [typeof(x) for x in self.values]
+        active = [k for k, a in enumerate(self.avals) if is_inexact(a.dtype)]
         in_avals = [leaves.avals[k] for k in leaves.active]
-        self.linearization = Linearization(tape._replace(out_ids=tape.out_ids[:n]), in_avals, out_avals, transform, user_fun)
+        tape = tape._replace(out_ids=[tape.out_ids[k] for k in active])
+        self.linearization = Linearization(tape, in_avals, [self.avals[k] for k in active], transform, user_fun)
 
     def value(self) -> Any:
         """The result as the user's function returned it, one level down."""
         return self.treedef.unflatten(self.values)
+
+    def tangent(self, active: Sequence[Any]) -> Any:
+        """A tangent of the result from those of its floating-point leaves."""
+        return self.treedef.unflatten(with_float0(self.avals, active))

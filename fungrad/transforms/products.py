@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from fungrad import tree
-from fungrad.core.aval import ShapedArray, is_inexact, typeof
-from fungrad.core.evaluate import evaluate
-from fungrad.core.ir import ClosedJaxpr
+from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.record import record_jaxpr, result_value
 from fungrad.core.trace import Recording
 from fungrad.errors import NonLinearError, TransformTypeError
-from fungrad.interpreters.linearize import Linearization
 from fungrad.interpreters.transpose import backward
 from fungrad.primitives.arithmetic import add
 from fungrad.primitives.structural import zeros
-from fungrad.transforms.arguments import (
-    Leaves,
-    check_callable,
-    check_same_tree,
-    check_tangents,
-    float0_zeros,
-    path_of,
-)
+from fungrad.transforms.arguments import Leaves, check_callable, check_same_tree, check_tangents, path_of
 from fungrad.transforms.gradient import grad
+from fungrad.transforms.linear_maps import LinearMap, PullBack, Signature
 from fungrad.transforms.linearized import Result
-
-
-def _out_tangents(avals: Sequence[ShapedArray], tangents: Sequence[Any]) -> list[Any]:
-    """Tangents of the results, float0 zeros for integers and booleans."""
-    return [t if is_inexact(a.dtype) else float0_zeros(a) for a, t in zip(avals, tangents, strict=True)]
 
 
 def _primals_and_tangents(transform: str, primals: Any, tangents: Any) -> tuple[Leaves, list[Any]]:
@@ -83,32 +69,8 @@ def jvp(fun: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = Fa
     check_callable("jvp", fun)
     leaves, active = _primals_and_tangents("jvp", primals, tangents)
     result = Result("jvp", fun, lambda target: fun(*target), leaves, has_aux)
-    lin = result.linearization
-    out = result.treedef.unflatten(_out_tangents(lin.out_avals, lin.push(active, consume=True)))
+    out = result.tangent(result.linearization.push(active, consume=True))
     return (result.value(), out, result.aux) if has_aux else (result.value(), out)
-
-
-class PullBack:
-    """The function that `vjp` returns: cotangents of the result to cotangents of the primals."""
-
-    __slots__ = ("_leaves", "_linearization", "_out_paths", "_treedef")
-
-    def __init__(self, leaves: Leaves, result: Result) -> None:
-        self._leaves = leaves
-        self._linearization = result.linearization
-        self._treedef = result.treedef
-
-    def __call__(self, cotangent: Any) -> tuple[Any, ...]:
-        """The cotangents of the primals, a tuple with one entry per primal."""
-        values, treedef = tree.flatten(cotangent)
-        check_same_tree("vjp", "the cotangent", self._treedef, treedef)
-        lin = self._linearization
-        active = iter(check_tangents("vjp", "the cotangent", lin.out_avals, values, lambda k: path_of(cotangent, k)))
-        cts = [next(active) if is_inexact(a.dtype) else None for a in lin.out_avals]
-        return self._leaves.derivative(lin.pull(cts))  # type: ignore[no-any-return]
-
-    def __repr__(self) -> str:
-        return f"<vjp function of {self._linearization.out_avals} -> {self._linearization.in_avals}>"
 
 
 def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
@@ -144,37 +106,9 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     check_callable("vjp", fun)
     leaves = Leaves("vjp", primals, "primals")
     result = Result("vjp", fun, lambda target: fun(*target), leaves, has_aux)
-    pull = PullBack(leaves, result)
+    lin = result.linearization
+    pull = PullBack(Signature("vjp", False, result.treedef, tuple(result.avals), leaves.treedef, tuple(leaves.avals)), lin)
     return (result.value(), pull, result.aux) if has_aux else (result.value(), pull)
-
-
-class LinearMap:
-    """A linear function of pytrees, held as a jaxpr: what `linearize` and `linear_transpose` return.
-
-    Attributes
-    ----------
-    jaxpr : ClosedJaxpr
-        The linear program; what depends on the point alone is among its constants.
-    """
-
-    __slots__ = ("_expected", "_finish", "_transform", "_treedef", "jaxpr")
-
-    def __init__(
-        self, transform: str, jaxpr: ClosedJaxpr, expected: Sequence[ShapedArray], treedef: Any, finish: Callable[[list[Any]], Any]
-    ) -> None:
-        self.jaxpr = jaxpr
-        self._transform = transform
-        self._expected = expected
-        self._treedef = treedef
-        self._finish = finish
-
-    def __call__(self, *args: Any) -> Any:
-        """Apply the map."""
-        argument = args if self._transform == "linearize" else args[0]
-        values, treedef = tree.flatten(argument)
-        check_same_tree(self._transform, "the argument", self._treedef, treedef)
-        active = check_tangents(self._transform, "the argument", self._expected, values, lambda k: path_of(argument, k))
-        return self._finish(evaluate(self.jaxpr, active))
 
 
 def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
@@ -212,12 +146,9 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     check_callable("linearize", fun)
     leaves = Leaves("linearize", primals, "primals")
     result = Result("linearize", fun, lambda target: fun(*target), leaves, has_aux)
-    lin: Linearization = result.linearization
-
-    def finish(outs: list[Any]) -> Any:
-        return result.treedef.unflatten(_out_tangents(lin.out_avals, outs))
-
-    linear = LinearMap("linearize", lin.linear_jaxpr(), leaves.avals, leaves.treedef, finish)
+    lin = result.linearization
+    signature = Signature("linearize", True, leaves.treedef, tuple(leaves.avals), result.treedef, tuple(result.avals))
+    linear = LinearMap(signature, lin.linear_jaxpr())
     return (result.value(), linear, result.aux) if has_aux else (result.value(), linear)
 
 
@@ -273,7 +204,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[..., An
 
     size = recording.fresh()
     jaxpr = record_jaxpr("linear_transpose", pull, [a.strong() for a in out_avals], fun)
-    return LinearMap("linear_transpose", jaxpr, out_avals, out_tree, treedef.unflatten)
+    return LinearMap(Signature("linear_transpose", False, out_tree, tuple(out_avals), treedef, tuple(in_avals)), jaxpr)
 
 
 def hvp(fun: Callable[..., Any], primals: Any, tangents: Any) -> Any:

@@ -17,7 +17,7 @@ from fungrad.errors import TransformTypeError, TransformValueError
 from fungrad.interpreters.batch import BatchAxis, batch
 from fungrad.primitives.collectives import bind_axis
 from fungrad.primitives.structural import broadcast_to, concatenate, moveaxis, slice_axis
-from fungrad.transforms.arguments import as_array, check_callable, path_of, wraps
+from fungrad.transforms.arguments import arrays, as_array, check_callable, path_of, wraps
 
 
 def vmap(
@@ -164,7 +164,7 @@ class _Call:
                 with bind_axis(axis_name, size, examples[-1]):
                     out = self.fun(*args, **kwargs)
             out_leaves, self.out_tree = tree.flatten(out)
-            return [x if type(x) is Tracer or type(x) in OPERAND_TYPES else as_array("vmap", out, k, x, "result ") for k, x in enumerate(out_leaves)]
+            return arrays("vmap", out, out_leaves, "result")
 
         jaxpr = record_jaxpr("vmap", flat, avals + index_aval, self.fun)
         inputs = [*mapped, *(np.arange(size) for _ in index_aval)]

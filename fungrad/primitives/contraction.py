@@ -1,0 +1,210 @@
+"""Contraction: the product of two arrays with the labels that they share multiplied or summed, as in einsum.
+
+    contract(x, y, "ab,bc->ac")        out[a, c] = sum over b of x[a, b] * y[b, c]
+
+One primitive carries matmul, dot, tensordot, einsum and the rest. Its spec is an einsum string of two operands in
+which no operand has a label twice, and every label of an operand occurs in the other one or in the result; what
+einsum allows beyond that (diagonals, sums over a label of one operand, size-1 broadcasting) the caller does before.
+Within that restriction the transposes are contractions again, and so is the batched application with a fresh label
+in front:
+
+    x_bar[A] = contract(out_bar, y, "R,B->A")        y_bar[B] = contract(out_bar, x, "R,A->B")
+
+A label is one of four kinds, and a contraction is a (batched) product of matrices with the labels of a kind merged:
+
+    in x, y and the result: batch       in x and y only: summed
+    in x and the result:    left        in y and the result: right        (batch, left, sum) @ (batch, sum, right)
+"""
+
+from __future__ import annotations
+
+import math
+import string
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from fungrad.core.aval import ShapedArray
+from fungrad.core.primitive import Multilinear
+from fungrad.primitives.arithmetic import mul, mul_p
+from fungrad.primitives.structural import convert
+
+Product = Callable[[Any, Any], Any]
+
+
+@lru_cache(maxsize=4096)
+def parse_spec(spec: str) -> tuple[str, str, str]:
+    """The labels of x, of y and of the result."""
+    operands, _, result = spec.partition("->")
+    x, _, y = operands.partition(",")
+    return x, y, result
+
+
+def fresh_label(used: str) -> str:
+    """A label that does not occur in ``used``."""
+    for label in string.ascii_letters:
+        if label not in used:
+            return label
+    code = 0xC0  # beyond the ASCII letters: nothing here but the printed form cares
+    while chr(code) in used:
+        code += 1
+    return chr(code)
+
+
+# The implementation. A plan is a function of two arrays, made once for a spec; it leaves to BLAS what BLAS can read
+# as it is (a transposed matrix, a stack of matrices with strides) and merges axes by reshape, which copies only where
+# the axes of a kind do not stand together.
+
+
+@lru_cache(maxsize=4096)
+def _plan(spec: str) -> Product:
+    a, b, result = parse_spec(spec)
+    summed = [n for n in a if n in b and n not in result]
+    if not summed:
+        return _pointwise_plan(a, b, result)
+    batch = [n for n in result if n in a and n in b]
+    left = [n for n in a if n not in b]
+    right = [n for n in b if n not in a]
+    first = next((n for n in result if n not in batch), None)
+    if first is not None and first in right:
+        flipped = _plan(f"{b},{a}->{result}")  # (x y)^T = y^T x^T: the result comes out in its own order
+        return lambda x, y: flipped(y, x)
+    if not batch and len(left) <= 1 and len(right) <= 1 and len(summed) == 1:
+        return _matrix_plan(a, b, summed[0])
+    if not left and not right and list(b) == list(a) and list(a) != batch + summed and len(batch) == 1:
+        # A dot product for each element along an axis that is not the first: rows are added up, not columns walked.
+        return lambda x, y: np.einsum(f"{_ascii(a)},{_ascii(a)}->{_ascii(a, result)}", x, y)
+    return _merged_plan(a, b, result, batch, left, right, _order_of_sum(a, b, summed))
+
+
+def _ascii(labels: str, chosen: str | None = None) -> str:
+    """The labels (or some of them) in letters that np.einsum takes."""
+    letters = dict(zip(labels, string.ascii_letters, strict=False))
+    return "".join([letters[n] for n in (labels if chosen is None else chosen)])
+
+
+def _order_of_sum(a: str, b: str, summed: list[str]) -> list[str]:
+    """The summed labels in the order of the operand in which they stand together, so that it need not be copied."""
+    return summed if "".join(summed) in a else [n for n in b if n in summed]
+
+
+def _pointwise_plan(a: str, b: str, result: str) -> Product:
+    """Nothing is summed: a multiplication that broadcasts."""
+
+    def aligner(labels: str) -> Callable[[Any], Any]:
+        order = [labels.index(n) for n in result if n in labels]
+        key = tuple([slice(None) if n in labels else None for n in result])
+        while key and key[0] is None:  # NumPy adds leading axes itself
+            key = key[1:]
+        straight = order == sorted(order)
+        if None not in key:
+            return (lambda x: x) if straight else (lambda x: x.transpose(order))
+        return (lambda x: x[key]) if straight else (lambda x: x.transpose(order)[key])
+
+    align_x, align_y = aligner(a), aligner(b)
+    return lambda x, y: np.multiply(align_x(x), align_y(y))
+
+
+def _matrix_plan(a: str, b: str, summed: str) -> Product:
+    """Vectors and matrices: np.dot, with transposed views."""
+    dot = np.dot
+    if a[-1] == summed:
+        return dot if b[0] == summed else lambda x, y: dot(x, y.T)
+    return (lambda x, y: dot(x.T, y)) if b[0] == summed else (lambda x, y: dot(x.T, y.T))
+
+
+def _merged_plan(
+    a: str, b: str, result: str, batch: list[str], left: list[str], right: list[str], summed: list[str]
+) -> Product:
+    """The general case: bring the axes into the order of a stack of matrices, merge, multiply, undo."""
+    x_order = _permutation(a, batch + left + summed)
+    y_order = _permutation(b, batch + summed + right)
+    out_order = _permutation("".join(batch + left + right), list(result))
+    n_batch, n_left, n_sum = len(batch), len(left), len(summed)
+    to_sum, to_right = n_batch + n_left, n_batch + n_sum
+    merge_x, merge_y = n_left != 1 or n_sum != 1, n_sum != 1 or len(right) != 1
+    split = n_left != 1 or len(right) != 1
+    multiply: Product = np.matmul if batch else np.dot
+
+    def run(x: Any, y: Any) -> Any:
+        if x_order is not None:
+            x = x.transpose(x_order)
+        if y_order is not None:
+            y = y.transpose(y_order)
+        x_shape, y_shape = x.shape, y.shape
+        head, left_shape, sum_shape, right_shape = (
+            x_shape[:n_batch],
+            x_shape[n_batch:to_sum],
+            x_shape[to_sum:],
+            y_shape[to_right:],
+        )
+        size = math.prod(sum_shape)
+        if merge_x:
+            x = x.reshape((*head, math.prod(left_shape), size))
+        if merge_y:
+            y = y.reshape((*head, size, math.prod(right_shape)))
+        out = multiply(x, y)
+        if split:
+            out = out.reshape((*head, *left_shape, *right_shape))[()]
+        return out if out_order is None else out.transpose(out_order)
+
+    return run
+
+
+def _permutation(labels: str, order: list[str]) -> tuple[int, ...] | None:
+    """The axes of an operand with these labels in another order; None where it is the same."""
+    return None if list(labels) == order else tuple([labels.index(n) for n in order])
+
+
+# The primitive.
+
+
+def _contract_abstract(x: ShapedArray, y: ShapedArray, *, spec: str) -> ShapedArray:
+    a, b, result = parse_spec(spec)
+    if len(a) != x.ndim or len(b) != y.ndim:
+        raise ValueError(f"contract: spec {spec!r} for operands of shapes {x.shape} and {y.shape}")
+    sizes: dict[str, int] = {}
+    for label, n in zip(a + b, x.shape + y.shape, strict=True):
+        if sizes.setdefault(label, n) != n:
+            raise ValueError(f"contract: label {label!r} of {spec!r} has sizes {sizes[label]} and {n}")
+    scalars = ShapedArray((), x.dtype, x.weak), ShapedArray((), y.dtype, y.weak)
+    return ShapedArray(tuple([sizes[n] for n in result]), mul_p.abstract(*scalars).dtype)
+
+
+def _contract_transpose_x(ct: Any, x: ShapedArray, y: Any, *, spec: str) -> Any:
+    a, b, result = parse_spec(spec)
+    return convert(contract(ct, y, f"{result},{b}->{a}"), x.dtype)
+
+
+def _contract_transpose_y(ct: Any, x: Any, y: ShapedArray, *, spec: str) -> Any:
+    a, b, result = parse_spec(spec)
+    return convert(contract(ct, x, f"{result},{a}->{b}"), y.dtype)
+
+
+def _contract_batch(axis: Any, batched: Sequence[bool], x: Any, y: Any, *, spec: str) -> Any:
+    a, b, result = parse_spec(spec)
+    label = fresh_label(a + b)
+    return contract(x, y, f"{label if batched[0] else ''}{a},{label if batched[1] else ''}{b}->{label}{result}")
+
+
+contract_p = Multilinear(
+    "contract",
+    lambda x, y, *, spec: _plan(spec)(x, y),
+    abstract=_contract_abstract,
+    transposes=(_contract_transpose_x, _contract_transpose_y),
+    batch=_contract_batch,
+)
+
+
+def contract(x: Any, y: Any, spec: str) -> Any:
+    """Contract two arrays by a spec such as ``"ab,bc->ac"`` (restricted as the module says).
+
+    Sizes of a label agree exactly. The result has the dtype of ``x * y``. A product with a scalar becomes `mul`.
+    """
+    if spec[0] == "," or ",->" in spec:
+        a, b, result = parse_spec(spec)
+        if a + b == result:
+            return mul(x, y)
+    return contract_p.bind(x, y, spec=spec)

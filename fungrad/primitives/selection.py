@@ -1,0 +1,30 @@
+"""Selection: one of two values at each element, as a condition says.
+
+The derivative of a selection is a selection of zeros, never a product with a mask, so that an infinite or undefined
+(co)tangent of what is not selected does not spread (inf * 0). What is computed *before* the selection is another matter:
+``where(x > 0, sqrt(x), 0)`` at x = 0 selects away the value, but sqrt' is infinite there and inf * 0 arises in sqrt's
+own rule. Select the argument as well: ``where(x > 0, sqrt(where(x > 0, x, 1)), 0)``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fungrad.core.elementwise import Elementwise
+
+_float64, _BOOLS, _FLOATS = np.float64, (np.bool_, bool), (np.float64, float, int)
+
+
+def _where(condition: Any, x: Any, y: Any) -> Any:
+    # NumPy's where takes 1.5 microseconds on scalars; this is for those that occur most.
+    if type(condition) in _BOOLS and (
+        (type(x) is _float64 and type(y) in _FLOATS) or (type(y) is _float64 and type(x) in _FLOATS)
+    ):
+        return _float64(x if condition else y)
+    return np.where(condition, x, y)[()]
+
+
+where_p = Elementwise("where", _where, None, lambda t, x: where(x, t, 0), lambda t, x: where(x, 0, t))
+where = where_p.function
