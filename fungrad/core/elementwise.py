@@ -18,11 +18,13 @@ import numpy as np
 from fungrad._util import set_name
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.primitive import OPERAND_TYPES, Primitive, as_operand, lower, record_abstract
+from fungrad.core.memory import snapshot
 from fungrad.core.trace import Recording, Tracer, newest
 
 Rule = Callable[..., Any]
 
 _float64 = np.float64
+_ndarray = np.ndarray
 _SCALARS = (float, np.float64)
 
 
@@ -39,6 +41,12 @@ def difference(x: Any, out: Any) -> tuple[ShapedArray, ShapedArray] | None:
 
 
 _NAMES = ("x", "y", "z")
+
+
+def _reads(rule: Rule, name: str) -> bool:
+    """Whether a rule names this residual."""
+    code = rule.__code__  # type: ignore[attr-defined]
+    return name in code.co_varnames[1 : code.co_argcount]
 
 
 def _picker(rule: Rule, arity: int) -> Callable[..., tuple[Any, ...]]:
@@ -106,7 +114,7 @@ class Elementwise(Primitive):
         """Compute one level down and append the linear map."""
         values, ids = lower(recording, operands)
         out = self.function(*values)
-        edges = self.edges(ids, values, out)
+        edges = self.edges(ids, [snapshot(v) if i is None else v for i, v in zip(ids, values, strict=True)], out)
         if not edges:
             return out
         i = recording.fresh()
@@ -170,6 +178,7 @@ def _binary(prim: Elementwise) -> Callable[[Any, Any], Any]:
     x_pick, y_pick = prim.pickers
     if x_rule is None or y_rule is None or x_pick is None or y_pick is None:
         return _nary(prim)
+    x_rule_reads_y, y_rule_reads_x = _reads(x_rule, "y"), _reads(y_rule, "x")
 
     def bind(x: Any, y: Any) -> Any:
         x_id = y_id = None
@@ -203,9 +212,13 @@ def _binary(prim: Elementwise) -> Callable[[Any, Any], Any]:
         kind = type(out)
         if x_id is None:
             fix = None if kind is _float64 is type(y_value) else difference(y_value, out)
+            if y_rule_reads_x and type(x_value) is _ndarray:
+                x_value = snapshot(x_value)
             edges: Any = ((y_id, y_rule, y_pick(x_value, y_value, out), fix),)
         elif y_id is None:
             fix = None if kind is _float64 is type(x_value) else difference(x_value, out)
+            if x_rule_reads_y and type(y_value) is _ndarray:
+                y_value = snapshot(y_value)
             edges = ((x_id, x_rule, x_pick(x_value, y_value, out), fix),)
         else:
             edges = (

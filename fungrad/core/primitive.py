@@ -31,6 +31,7 @@ import numpy as np
 
 from fungrad._util import user_source
 from fungrad.core.aval import ShapedArray, is_inexact, typeof
+from fungrad.core.memory import snapshot
 from fungrad.core.trace import Application, Recording, Tracer, newest
 from fungrad.errors import MissingRuleError
 
@@ -121,7 +122,8 @@ def record_abstract(prim: Primitive, recording: Recording, operands: tuple[Any, 
     ids = tuple([x.id if type(x) is Tracer and x.recording is recording else None for x in operands])
     avals = [x.value if i is not None else typeof(x) for x, i in zip(operands, ids, strict=True)]
     outs = prim.abstract(*avals, **params)
-    known = tuple([x if i is None else a for x, a, i in zip(operands, avals, ids, strict=True)])
+    keep = snapshot if recording.snapshots else _as_it_is
+    known = tuple([keep(x) if i is None else a for x, a, i in zip(operands, avals, ids, strict=True)])
     source = user_source(2)
     if prim.multiple:
         out_ids = tuple([recording.fresh() for _ in outs])
@@ -130,6 +132,10 @@ def record_abstract(prim: Primitive, recording: Recording, operands: tuple[Any, 
     out_id = recording.fresh()
     recording.append((prim, out_id, Application(ids, known, params, outs, source)))
     return Tracer(recording, out_id, outs)
+
+
+def _as_it_is(x: Any) -> Any:
+    return x
 
 
 def lower(recording: Recording, operands: tuple[Any, ...]) -> tuple[list[Any], list[int | None]]:
@@ -162,6 +168,10 @@ def as_operand(x: Any) -> Any:
 
 
 
+def _constants(ids: Sequence[int | None], kept: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple([snapshot(x) if i is None else x for i, x in zip(ids, kept, strict=True)])
+
+
 class _Recorded(Primitive):
     """What the kinds with an Application have in common: computing and recording with values."""
 
@@ -179,7 +189,7 @@ class _Recorded(Primitive):
             return outs
         kept, kept_out = self.needs(ids, values, outs)
         i = recording.fresh()
-        recording.append((self, i, Application(tuple(ids), kept, params, kept_out, None)))
+        recording.append((self, i, Application(tuple(ids), _constants(ids, kept), params, kept_out, None)))
         return Tracer(recording, i, outs)
 
     def _record_multiple(
@@ -187,7 +197,7 @@ class _Recorded(Primitive):
     ) -> Any:
         kept, kept_outs = self.needs(ids, values, outs)
         out_ids = tuple([recording.fresh() for _ in outs])
-        recording.append((self, out_ids, Application(tuple(ids), kept, params, kept_outs, None)))
+        recording.append((self, out_ids, Application(tuple(ids), _constants(ids, kept), params, kept_outs, None)))
         return tuple(
             [Tracer(recording, i, o) if is_inexact(typeof(o).dtype) else o for i, o in zip(out_ids, outs, strict=True)]
         )

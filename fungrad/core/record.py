@@ -63,13 +63,13 @@ def record_values(transform: str, fun: FlatFunction, values: Sequence[Any], user
 
 
 def record_jaxpr(
-    transform: str, fun: FlatFunction, avals: Sequence[ShapedArray], user_fun: Any, prune: bool = True
+    transform: str, fun: FlatFunction, avals: Sequence[ShapedArray], user_fun: Any, prune: bool = True, snapshots: bool = True
 ) -> ClosedJaxpr:
     """Run ``fun`` on abstract tracers and close what it recorded over its constants.
 
-    ``prune`` drops the equations that no result depends on (primitives have no effects).
+    ``prune`` drops the equations that no result depends on (primitives have no effects). ``snapshots`` is as for `Recording`.
     """
-    recording = Recording(True, transform, user_fun)
+    recording = Recording(True, transform, user_fun, snapshots)
     tracers = [recording.new_input(a) for a in avals]
     try:
         leaves = fun(*tracers)

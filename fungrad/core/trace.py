@@ -74,11 +74,13 @@ class Recording:
         The public transform that records, for messages.
     fun : callable
         The function being recorded, for messages.
+    snapshots : bool
+        Whether constants are copied (see `snapshot`). False where no user's code runs during the recording.
     """
 
-    __slots__ = ("abstract", "append", "entries", "fresh", "fun", "level", "transform")
+    __slots__ = ("abstract", "append", "entries", "fresh", "fun", "level", "snapshots", "transform")
 
-    def __init__(self, abstract: bool, transform: str, fun: Any) -> None:
+    def __init__(self, abstract: bool, transform: str, fun: Any, snapshots: bool = True) -> None:
         self.level = _next_level()
         self.abstract = abstract
         self.entries: list[Entry] = []
@@ -87,6 +89,7 @@ class Recording:
         self.fresh: Callable[[], int] = itertools.count().__next__
         self.transform = transform
         self.fun = fun
+        self.snapshots = snapshots
 
     def new_input(self, value: Any) -> Tracer:
         """A tracer for an input with this value (or, when abstract, this ShapedArray)."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.ir import ClosedJaxpr
+from fungrad.core.memory import own
 from fungrad.core.record import Tape, record_jaxpr
 from fungrad.core.trace import Tracer
 from fungrad.interpreters.jvp import forward
@@ -50,7 +51,7 @@ class Linearization:
             known[i] = t
         forward(tape.entries, known, consume)
         outs = [None if i is None else known[i] for i in tape.out_ids]
-        return [zeros(a) if t is None else _as(t, a) for t, a in zip(outs, self.out_avals, strict=True)]
+        return own([zeros(a) if t is None else _as(t, a) for t, a in zip(outs, self.out_avals, strict=True)], tangents)
 
     def pull(self, cotangents: Sequence[Any], consume: bool = False) -> list[Any]:
         """Cotangents of the inputs for cotangents of the results (None: zero); zeros are made."""
@@ -60,15 +61,16 @@ class Linearization:
             if i is not None and ct is not None:
                 known[i] = ct if known[i] is None else add(known[i], ct)
         backward(tape.entries, known, consume)
-        return [zeros(a) if known[i] is None else _as(known[i], a) for i, a in zip(tape.in_ids, self.in_avals, strict=True)]
+        outs = [known[i] for i in tape.in_ids]
+        return own([zeros(a) if ct is None else _as(ct, a) for ct, a in zip(outs, self.in_avals, strict=True)], cotangents)
 
     def linear_jaxpr(self) -> ClosedJaxpr:
         """The map as a jaxpr of the inputs' tangents."""
-        return record_jaxpr(self.transform, lambda *ts: self.push(ts), [a.strong() for a in self.in_avals], self.user_fun)
+        return record_jaxpr(self.transform, lambda *ts: self.push(ts), [a.strong() for a in self.in_avals], self.user_fun, snapshots=False)
 
     def transposed_jaxpr(self) -> ClosedJaxpr:
         """The transposed map as a jaxpr of the results' cotangents."""
-        return record_jaxpr(self.transform, lambda *cts: self.pull(cts), [a.strong() for a in self.out_avals], self.user_fun)
+        return record_jaxpr(self.transform, lambda *cts: self.pull(cts), [a.strong() for a in self.out_avals], self.user_fun, snapshots=False)
 
 
 def _as(t: Any, aval: ShapedArray) -> Any:

@@ -141,7 +141,7 @@ def _backward_multiple(prim: Any, out_ids: tuple[int, ...], app: Application, co
 
 def _backward_general(prim: General, app: Application, cts: Iterable[Any], cotangents: list[Any], owned: set[int]) -> None:
     """Record the jvp rule abstractly in its tangents, then transpose what it recorded."""
-    recording = Recording(True, "vjp", prim.jvp)
+    recording = Recording(True, "vjp", prim.jvp, snapshots=False)
     tangents = [None if i is None else recording.new_input(typeof(x).strong()) for i, x in zip(app.ids, app.operands, strict=True)]
     ids = [None if t is None else t.id for t in tangents]
     outs = prim.jvp(app.operands, tangents, app.outs, **app.params)

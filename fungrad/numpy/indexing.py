@@ -23,7 +23,7 @@ from fungrad.core.aval import Shape, ShapedArray, typeof
 from fungrad.core.trace import Tracer, known_value
 from fungrad.errors import NonConcreteBooleanIndexError
 from fungrad.numpy.dispatch import implements
-from fungrad.numpy.shaping import as_array, promote, ravel, refuse
+from fungrad.numpy.shaping import as_array, ravel, refuse
 from fungrad.primitives import structural
 from fungrad.primitives.indexing import check_bounds, gather, index_shape, index_within, scatter_add, take_along
 from fungrad.primitives.selection import where
@@ -40,32 +40,27 @@ def getitem(x: Any, key: Any) -> Any:
         For a mask whose value is not known: the shape of the result would depend on it.
     """
     if type(key) is int:  # the commonest case by far, and the one that loops run
-        shape = typeof(x).shape
+        shape = x.shape
         if shape:
-            return structural.pick(x, (_position(key, 0, shape[0]),))
-    items = key if type(key) is tuple else (key,)
-    plan = _parse(items, typeof(x).shape)
-    y = structural.slice_(x, plan.starts, plan.stops, plan.steps)
-    if any(i is not None for i in plan.picks):
-        y = structural.pick(y, plan.picks)
-    y = structural.flip(y, plan.flips)
+            return structural.slice_(x, (_position(key, 0, shape[0]),))
+    plan = _parse(key if type(key) is tuple else (key,), x.shape)
+    y = structural.slice_(x, plan.index) if plan.index else x
+    if plan.flips:
+        y = structural.flip(y, plan.flips)
     if plan.new_axes:
         y = structural.expand_dims(y, plan.new_axes)
     return _look_up(x, y, plan) if plan.arrays else y
 
 
 class _Plan(NamedTuple):
-    """A key in terms of the primitives: one entry for each axis of the array in the first four."""
+    """A key in terms of the primitives."""
 
-    starts: Shape
-    stops: Shape
-    steps: Shape
-    picks: tuple[int | None, ...]
-    flips: tuple[int, ...]  # axes of what is left after picking
-    new_axes: tuple[int, ...]  # positions among the axes of the basic result
-    arrays: tuple[tuple[int, int, Any], ...]  # its axis in the basic result, in x (-1: a new one), the index
-    front: bool  # the axes of the index arrays come first, as a slice separates them
-    unique: bool  # no element is addressed twice
+    index: structural.Index
+    flips: tuple[int, ...]  # axes of the slice
+    new_axes: tuple[int, ...] = ()  # positions among the axes of the basic result
+    arrays: tuple[tuple[int, int, Any], ...] = ()  # its axis in the basic result, in x (-1: a new one), the index
+    front: bool = False  # the axes of the index arrays come first, as a slice separates them
+    unique: bool = False  # no element is addressed twice
 
 
 def _position(i: int, axis: int, n: int) -> int:
@@ -74,55 +69,74 @@ def _position(i: int, axis: int, n: int) -> int:
     return i + n if i < 0 else i
 
 
-def _parse(items: Sequence[Any], shape: Shape) -> _Plan:
-    items = _expand_ellipsis([_as_index(item) for item in items], len(shape))
-    starts, stops, steps = [0] * len(shape), list(shape), [1] * len(shape)
-    picks: list[int | None] = [None] * len(shape)
+def _range(item: slice, n: int) -> tuple[tuple[int, int, int] | None, bool]:
+    """The elements of a slice in their order in the array (None for all), and whether it reverses them."""
+    start, stop, step = item.indices(n)
+    if step == 1:
+        return (None if not start and stop == n else (start, max(start, stop), 1)), False
+    count = len(range(start, stop, step))
+    if not count:
+        return (0, 0, 1), False
+    if step > 0:
+        return (start, stop, step), False
+    return (start + (count - 1) * step, start + 1, -step), True
+
+
+def _parse(items: tuple[Any, ...], shape: Shape) -> _Plan:
+    if len(items) > len(shape) or not all(type(item) is int or type(item) is slice for item in items):
+        return _parse_any(_expand_ellipsis([_as_index(item) for item in items], len(shape)), shape)
+    index: list[int | tuple[int, int, int] | None] = []
+    flips = []
+    out = 0
+    for n, item in zip(shape, items, strict=False):
+        if type(item) is int:
+            index.append(_position(item, len(index), n))
+        else:
+            part, reverse = _range(item, n)
+            index.append(part)
+            if reverse:
+                flips.append(out)
+            out += 1
+    return _Plan(tuple(index) if any(i is not None for i in index) else (), tuple(flips))
+
+
+def _parse_any(items: list[Any], shape: Shape) -> _Plan:
+    """The plan for a key with new axes, an ellipsis or arrays, one item for each axis."""
+    index: list[int | tuple[int, int, int] | None] = []
     flips: list[int] = []
     new_axes: list[int] = []
     arrays: list[tuple[int, int, Any]] = []
     advanced: list[int] = []  # which items are integers or arrays
-    axis = out = 0  # the axis of x that the item stands for, and of the basic result
+    out = 0  # the axis of the basic result that the item gives
     for k, item in enumerate(items):
+        axis = len(index)
         if item is Ellipsis:
             continue
         if item is None:
             new_axes.append(out)
             out += 1
         elif type(item) is int:
-            picks[axis] = _position(item, axis, shape[axis])
+            index.append(_position(item, axis, shape[axis]))
             advanced.append(k)
-            axis += 1
         elif type(item) is slice:
-            start, stop, step = item.indices(shape[axis])
-            count = len(range(start, stop, step))
-            if not count:
-                start = stop = 0
-                step = 1
-            elif step < 0:
-                start, stop, step = start + (count - 1) * step, start + 1, -step
+            part, reverse = _range(item, shape[axis])
+            index.append(part)
+            if reverse:
                 flips.append(out - len(new_axes))
-            starts[axis], stops[axis], steps[axis] = start, stop, step
-            axis, out = axis + 1, out + 1
+            out += 1
+        elif _is_mask(item) and not item.ndim:  # True or False is a mask without axes: a new axis that is kept or not
+            advanced.append(k)
+            new_axes.append(out)
+            arrays.append((out, -1, np.zeros(int(item), np.intp)))
+            out += 1
         else:
             advanced.append(k)
-            if type(item) is not Tracer and item.dtype.kind == "b":
-                if not item.ndim:  # True or False is a mask without axes: a new axis that is kept or not
-                    new_axes.append(out)
-                    arrays.append((out, -1, np.zeros(int(item), np.intp)))
-                    out += 1
-                    continue
-                parts = _true_positions(item, axis, shape)
-            else:
-                parts = (item,)
-            for part in parts:
-                arrays.append((out, axis, part))
-                axis, out = axis + 1, out + 1
+            for part in _true_positions(item, axis, shape) if _is_mask(item) else (item,):
+                arrays.append((out, len(index), part))
+                index.append(None)
+                out += 1
     return _Plan(
-        tuple(starts),
-        tuple(stops),
-        tuple(steps),
-        tuple(picks),
+        tuple(index) if any(i is not None for i in index) else (),
         tuple(flips),
         tuple(new_axes),
         tuple(arrays),
@@ -380,15 +394,23 @@ def triu(m: Any, k: int = 0) -> Any:
 # Choosing among arrays
 
 
+def _common_dtype(choices: Sequence[Any]) -> list[Any]:
+    """Arrays of the dtype that NumPy promotes the choices to; Python numbers among them do not count."""
+    arrays = [c if type(c) is Tracer or type(c) in (int, float, complex) else as_array(c) for c in choices]
+    avals = [typeof(c) for c in arrays]
+    dtype = np.result_type(*[a.dtype.type(0).item() if a.weak else a.dtype for a in avals])
+    return [structural.convert(c, dtype) for c in arrays]
+
+
 @implements(np.choose)
 def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     """Take each element from the array among ``choices`` that the integer in ``a`` numbers; all broadcast."""
     refuse("choose", out=(out, None))
     number = _as_indices(a)
-    arrays = [getitem(choices, k) for k in range(choices.shape[0])] if type(choices) is Tracer else [as_array(c) for c in choices]
+    arrays = _common_dtype([getitem(choices, k) for k in range(choices.shape[0])] if type(choices) is Tracer else choices)
     shape = np.broadcast_shapes(typeof(number).shape, *[typeof(c).shape for c in arrays])
-    number = index_within(number, len(arrays), {"raise": "strict"}.get(mode, mode))
-    stacked = structural.stack([structural.broadcast_to(c, shape) for c in promote(arrays)])
+    number = index_within(number, len(arrays), "strict" if mode == "raise" else mode)
+    stacked = structural.stack([structural.broadcast_to(c, shape) for c in arrays])
     places = [np.arange(n).reshape(n, *(1,) * (len(shape) - k - 1)) for k, n in enumerate(shape)]
     return gather(stacked, structural.broadcast_to(number, shape), *places, unique=True)
 
@@ -407,9 +429,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     for k, c in enumerate(conditions):
         if typeof(c).dtype.kind != "b":
             raise TypeError(f"invalid entry {k} in condlist: should be boolean ndarray")
-    choices = [c if type(c) in (int, float, complex) else as_array(c) for c in (*choicelist, default)]
-    dtype = np.result_type(*[c if type(c) in (int, float, complex) else typeof(c).dtype for c in choices])
-    *cases, result = [structural.convert(c, dtype) for c in choices]
+    *cases, result = _common_dtype([*choicelist, default])
     for condition, case in zip(conditions[::-1], cases[::-1], strict=True):
         result = where(condition, case, result)
     return result

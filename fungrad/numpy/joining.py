@@ -213,7 +213,7 @@ def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
     if not own:
         raise ValueError("Input array must be at least 1-d.")
     axis = normalize_axis_index(axis, len(own))
-    return tuple([structural.pick(x, (None,) * axis + (i,)) for i in range(own[axis])])
+    return tuple([structural.slice_(x, (None,) * axis + (i,)) for i in range(own[axis])])
 
 
 if hasattr(np, "unstack"):
@@ -246,14 +246,13 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
     if mode == "constant" and type(fill) is np.ndarray and not fill.any():
         own = typeof(x).shape
         whole = tuple([a + n + b for (a, b), n in zip(widths, own, strict=True)])
-        starts = tuple([a for a, _ in widths])
-        return structural.unslice(x, whole, starts, tuple([a + n for a, n in zip(starts, own, strict=True)]), (1,) * rank)
+        return structural.unslice_(x, whole, tuple([(a, a + n, 1) for (a, _), n in zip(widths, own, strict=True)]))
     side = _constant_side if mode == "constant" else _ramp_side
     for axis, (before, after) in enumerate(widths):
         parts = [
-            side(x, axis, before, structural.pick(fill, (axis, 0)), False) if before else None,
+            side(x, axis, before, structural.slice_(fill, (axis, 0)), False) if before else None,
             x,
-            side(x, axis, after, structural.pick(fill, (axis, 1)), True) if after else None,
+            side(x, axis, after, structural.slice_(fill, (axis, 1)), True) if after else None,
         ]
         x = structural.concatenate([p for p in parts if p is not None], axis)
     return x

@@ -136,7 +136,7 @@ def _extremum(
     return _finish(pick(reduce(x, axes), bound), axes, keepdims)
 
 
-@implements(np.max)
+@implements(np.max, np.amax)
 def max(
     a: Any, axis: Axis = None, out: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True
 ) -> Any:
@@ -144,7 +144,7 @@ def max(
     return _extremum("max", reductions.reduce_max, maximum, a, axis, out, keepdims, initial, where)
 
 
-@implements(np.min)
+@implements(np.min, np.amin)
 def min(
     a: Any, axis: Axis = None, out: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True
 ) -> Any:
@@ -368,6 +368,8 @@ def _reducer(fun: Callable[..., Any]) -> Callable[..., Any]:
 
 def _accumulator(fun: Callable[..., Any], name: str) -> Callable[..., Any]:
     def accumulate(array: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
+        if not _array(array).shape:
+            raise TypeError("cannot accumulate on a scalar")
         return _accumulation(name, fun, array, axis, dtype, out)
 
     return accumulate

@@ -42,7 +42,8 @@ def sort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, 
 def argsort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: bool | None = None) -> Any:
     """Find the order that sorts along an axis; equal elements keep theirs. It has no derivative."""
     refuse("argsort", order=(order, None))
-    return sorting.argsort(*_along(a, axis))
+    x = as_array(a)
+    return sorting.argsort(*_along(x if typeof(x).shape else reshape(x, (1,)), axis))  # a scalar has one position
 
 
 def _kth(kth: Any, size: int) -> tuple[int, ...]:
@@ -74,7 +75,9 @@ def sort_complex(a: Any) -> Any:
     """Sort along the last axis by the real part, then by the imaginary part; the result is complex."""
     x = as_array(a)
     dtype = typeof(x).dtype
-    return sort(x if dtype.kind == "c" else convert(x, np.result_type(dtype, np.complex64)))
+    if dtype.kind != "c":
+        x = convert(x, np.dtype({"g": "G"}.get(dtype.char, "F" if dtype.char in "bhBH" else "D")))
+    return sort(x)
 
 
 @implements(np.lexsort)

@@ -139,7 +139,9 @@ def _end(value: Any, shape: Shape, axis: int) -> Any:
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     """Take the differences of neighbours in the flattened array, with values joined before and behind."""
     x = as_array(ary)
-    x = diff(reshape(x, (x.size,)))
+    n = x.size
+    x = reshape(x, (n,))
+    x = sub(slice_axis(x, 0, min(1, n), n), slice_axis(x, 0, 0, max(n - 1, 0)))
     ends = [None if e is None else convert(as_array(e), typeof(x).dtype) for e in (to_begin, to_end)]
     begin, end = (None if e is None else reshape(e, (e.size,)) for e in ends)
     return concatenate([e for e in (begin, x, end) if e is not None], 0)

@@ -8,6 +8,7 @@ Where Python raises for numbers that NumPy has a result for (1.0 / 0.0), NumPy's
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,13 +26,13 @@ sub_p = Elementwise("sub", operator.sub, lambda t: t, lambda t: neg(t), joint=Tr
 sub = sub_p.function
 
 neg_p = Elementwise("neg", operator.neg, lambda t: neg(t))
-neg = neg_p.function
+neg: Callable[..., Any] = neg_p.function
 
 positive_p = Elementwise("positive", operator.pos, lambda t: t)
 positive = positive_p.function
 
 mul_p = Elementwise("mul", operator.mul, lambda t, y: mul(t, y), lambda t, x: mul(t, x))
-mul = mul_p.function
+mul: Callable[..., Any] = mul_p.function
 
 
 def _div(x: Any, y: Any) -> Any:
@@ -42,7 +43,7 @@ def _div(x: Any, y: Any) -> Any:
 
 
 div_p = Elementwise("div", _div, lambda t, y: div(t, y), lambda t, y, out: neg(div(mul(t, out), y)))
-div = div_p.function
+div: Callable[..., Any] = div_p.function
 
 
 # floor_divide: floor(x / y), and what it leaves: x = y * floor_divide(x, y) + remainder(x, y)
@@ -78,21 +79,28 @@ log = log_p.function
 # power: d(x**y) = y x**(y-1) dx + x**y log(x) dy
 
 
+_CONSTANT_EXPONENTS, _PYTHON_NUMBERS = (int, float), (int, float, complex)
+
+
 def _power(x: Any, y: Any) -> Any:
+    if type(x) is np.ndarray and (type(y) not in _CONSTANT_EXPONENTS or x.dtype.kind == "b"):
+        return np.power(x, y)  # the operator's dtype depends on the value of a scalar y: for booleans, in NumPy 2.0 for all
     try:
         out = x**y
     except (ZeroDivisionError, OverflowError):
         return np.power(x, y).item()
     kind = type(out)
-    # Python numbers only: a complex root of a negative float, or 2 ** -1, for which NumPy has nan and an error.
-    if (kind is complex and type(x) is not complex and type(y) is not complex) or (kind is float and type(x) is type(y) is int):
+    # Python numbers, of which Python makes a complex root of a negative number (NumPy: nan) and 2 ** -1 (an error).
+    if kind is complex and type(x) is not complex and type(y) is not complex:
+        return np.power(x, y).item()
+    if kind is float and type(x) is type(y) is int:
         return np.power(x, y).item()
     return out
 
 
 def _power_by_base(t: Any, x: Any, y: Any) -> Any:
     """``y x**(y-1)``; at y = 0 it is 0 for all x, also where x**-1 is infinite."""
-    if type(y) is int or type(y) is float:
+    if type(y) in _CONSTANT_EXPONENTS:
         if y == 2:
             return mul(t, mul(x, 2))
         if y == 0:
@@ -107,7 +115,8 @@ def _power_by_exponent(t: Any, x: Any, y: Any, out: Any) -> Any:
     base = where(equal(x, 0), 1, x)
     if typeof(out).dtype.kind == "c":
         base = add(base, 0j)  # the logarithm of a negative real base of a complex exponent is complex
-    return mul(t, mul(out, log(base)))
+    factor = log(base)
+    return mul(t, mul(out, factor.item() if type(x) in _PYTHON_NUMBERS else factor))  # Python's: it does not promote
 
 
 def _zeros_like(t: Any) -> Any:
@@ -116,9 +125,10 @@ def _zeros_like(t: Any) -> Any:
 
 
 power_p = Elementwise("power", _power, _power_by_base, _power_by_exponent)
-power = power_p.function
+power: Callable[..., Any] = power_p.function
 
 
 def add_into(total: np.ndarray[Any, Any], x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Add x into total in place, for sums of cotangents that nothing else refers to."""
-    return np.add(total, x, out=total)
+    np.add(total, x, out=total)
+    return total

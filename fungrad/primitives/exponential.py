@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ exp_p = Elementwise("exp", np.exp, lambda t, out: mul(t, out))
 exp = exp_p.function
 
 exp2_p = Elementwise("exp2", np.exp2, lambda t, out: mul(t, mul(out, _LOG_2)))
-exp2 = exp2_p.function
+exp2: Callable[..., Any] = exp2_p.function
 
 # exp(x), not out + 1: that cancels for very negative x
 
@@ -79,7 +80,7 @@ def _square(x: Any) -> Any:
 
 
 square_p = Elementwise("square", _square, lambda t, x: mul(t, mul(x, 2)))
-square = square_p.function
+square: Callable[..., Any] = square_p.function
 
 reciprocal_p = Elementwise("reciprocal", np.reciprocal, lambda t, out: neg(mul(t, square(out))))
 reciprocal = reciprocal_p.function

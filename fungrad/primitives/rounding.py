@@ -6,6 +6,7 @@ A rounded number is locally constant, so rounding has no tangent: its derivative
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -81,8 +82,10 @@ fabs = fabs_p.function
 
 # copysign: |x| with the sign of y, constant in y
 
-copysign_p = Elementwise("copysign", np.copysign, lambda t, x, y: mul(t, mul(sign_p.function(x), copysign(1.0, y))), None)
-copysign = copysign_p.function
+copysign_p = Elementwise(
+    "copysign", np.copysign, lambda t, x, y: mul(t, mul(sign_p.function(x), copysign(1.0, y))), None
+)
+copysign: Callable[..., Any] = copysign_p.function
 
 # heaviside: 0, y, 1 for x < 0, x = 0, x > 0; the jump has no derivative
 
@@ -99,21 +102,24 @@ nextafter = nextafter_p.function
 fmod_p = Elementwise("fmod", np.fmod, lambda t: t, lambda t, x, y: neg(mul(t, trunc(div(x, y)))))
 fmod = fmod_p.function
 
-# modf: x = fraction(x) + trunc(x)
+# modf: x = fraction(x) + integral(x)
 
 fraction_p = Elementwise("fraction", lambda x: np.modf(x)[0], lambda t: t)
 fraction = fraction_p.function
 
+integral_p = NoTangent("integral", lambda x: np.modf(x)[1], elementwise=True)
+integral = integral_p.function
+
 
 def modf(x: Any) -> tuple[Any, Any]:
     """The fractional and the integral part of x, both with its sign."""
-    return fraction(x), trunc(x)
+    return fraction(x), integral(x)
 
 
 # ldexp: x * 2**n, exact; frexp: x = mantissa(x) * 2**exponent(x) with 0.5 <= |mantissa| < 1
 
 ldexp_p = Elementwise("ldexp", np.ldexp, lambda t, y: ldexp(t, y), None)
-ldexp = ldexp_p.function
+ldexp: Callable[..., Any] = ldexp_p.function
 
 exponent_p = NoTangent("exponent", lambda x: np.frexp(x)[1], elementwise=True)
 exponent = exponent_p.function

@@ -1,13 +1,14 @@
 """Selection: one of two values at each element, as a condition says.
 
 The derivative of a selection is a selection of zeros, never a product with a mask, so that an infinite or undefined
-(co)tangent of what is not selected does not spread (inf * 0). What is computed *before* the selection is another matter:
-``where(x > 0, sqrt(x), 0)`` at x = 0 selects away the value, but sqrt' is infinite there and inf * 0 arises in sqrt's
-own rule. Select the argument as well: ``where(x > 0, sqrt(where(x > 0, x, 1)), 0)``.
+(co)tangent of what is not selected does not spread (inf * 0). What is computed before the selection is another
+matter: ``where(x > 0, sqrt(x), 0)`` at x = 0 selects the value away, but sqrt' is infinite there and its own rule
+makes inf * 0. Select the argument as well: ``where(x > 0, sqrt(where(x > 0, x, 1)), 0)``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,4 +28,4 @@ def _where(condition: Any, x: Any, y: Any) -> Any:
 
 
 where_p = Elementwise("where", _where, None, lambda t, x: where(x, t, 0), lambda t, x: where(x, 0, t))
-where = where_p.function
+where: Callable[..., Any] = where_p.function

@@ -7,9 +7,8 @@ All are linear in their array operands, so each declares its transpose; adjoint 
     broadcast_to <->  sum over the broadcast axes
     convert      <->  convert back
     concatenate  <->  slices
-    stack        <->  pick along the new axis
+    stack        <->  slices
     slice        <->  unslice (zeros with a slice written into)
-    pick         <->  unslice (a slice of length 1, its axis dropped)
     flip         <->  flip
     roll         <->  roll the other way
 """
@@ -239,7 +238,7 @@ def concatenate(operands: Sequence[Any], axis: int) -> Any:
 
 
 def _stack_transpose(ct: Any, *operands: ShapedArray) -> Any:
-    return tuple([pick(ct, (k,)) for k in range(len(operands))])
+    return tuple([slice_(ct, (k,)) for k in range(len(operands))])
 
 
 def _stack_batch(axis: Any, batched: Sequence[bool], *operands: Any) -> Any:
@@ -261,111 +260,79 @@ def stack(operands: Sequence[Any]) -> Any:
     return stack_p.bind(*operands)
 
 
-# slice: x[starts:stops:steps], one of each per axis, steps positive; its adjoint pads with zeros
+# slice: x[1:5:2, :, 3] with numbers that are known; its adjoint pads with zeros
+
+Index = tuple[int | tuple[int, int, int] | None, ...]
+"""What a slice takes along the first axes: one element (the axis is dropped), (start, stop, step), or everything.
+
+Normalised: 0 <= start <= stop <= size and step >= 1, elements counted from 0.
+"""
+
+_ALL = slice(None)
 
 
-def _slice_key(starts: Shape, stops: Shape, steps: Shape) -> tuple[slice, ...]:
-    return tuple([slice(a, b, s) for a, b, s in zip(starts, stops, steps, strict=True)])
+def _slice_key(index: Index) -> tuple[Any, ...]:
+    return tuple([_ALL if i is None else i if type(i) is int else slice(*i) for i in index])
 
 
-def _slice_accumulate(total: Any, ct: Any, x: ShapedArray, *, starts: Shape, stops: Shape, steps: Shape) -> None:
-    total[_slice_key(starts, stops, steps)] += ct
+def _slice_abstract(x: ShapedArray, *, index: Index) -> ShapedArray:
+    kept = [n if i is None else len(range(*i)) for n, i in zip(x.shape, index, strict=False) if not isinstance(i, int)]
+    return ShapedArray((*kept, *x.shape[len(index) :]), x.dtype)
+
+
+def _slice_accumulate(total: Any, ct: Any, x: ShapedArray, *, index: Index) -> None:
+    total[_slice_key(index)] += ct
 
 
 slice_p = Linear(
     "slice",
-    lambda x, *, starts, stops, steps: x[_slice_key(starts, stops, steps)],
-    abstract=lambda x, *, starts, stops, steps: ShapedArray(
-        tuple([len(range(a, b, s)) for a, b, s in zip(starts, stops, steps, strict=True)]), x.dtype
-    ),
-    transpose=lambda ct, x, *, starts, stops, steps: unslice(ct, x.shape, starts, stops, steps),
-    batch=lambda axis, batched, x, *, starts, stops, steps: slice_(x, (0, *starts), (axis.size, *stops), (1, *steps)),
+    lambda x, *, index: x[_slice_key(index)],
+    abstract=_slice_abstract,
+    transpose=lambda ct, x, *, index: unslice_(ct, x.shape, index),
+    batch=lambda axis, batched, x, *, index: slice_(x, (None, *index)),
     accumulate=_slice_accumulate,
 )
 
 
-def slice_(x: Any, starts: Shape, stops: Shape, steps: Shape) -> Any:
-    """``x[starts[0]:stops[0]:steps[0], ...]`` with 0 <= start <= stop <= size and step >= 1."""
-    shape = typeof(x).shape
-    if stops == shape and not any(starts) and all(s == 1 for s in steps):
-        return x
-    return slice_p.bind(x, starts=starts, stops=stops, steps=steps)
+def slice_(x: Any, index: Index) -> Any:
+    """``x[index]`` for known integers and slices along the first axes, see `Index`."""
+    return slice_p.bind(x, index=index)
 
 
 def slice_axis(x: Any, axis: int, start: int, stop: int, step: int = 1) -> Any:
     """The slice along one axis (counted from 0)."""
-    shape = typeof(x).shape
-    starts = tuple([start if k == axis else 0 for k in range(len(shape))])
-    stops = tuple([stop if k == axis else n for k, n in enumerate(shape)])
-    return slice_(x, starts, stops, tuple([step if k == axis else 1 for k in range(len(shape))]))
+    if start == 0 and step == 1 and stop == typeof(x).shape[axis]:
+        return x
+    return slice_(x, (None,) * axis + ((start, stop, step),))
 
 
 # unslice: zeros of this shape with x written at the slice
 
 
-def _unslice(x: Any, *, shape: Shape, starts: Shape, stops: Shape, steps: Shape) -> Any:
-    out = np.zeros(shape, x.dtype)
-    out[_slice_key(starts, stops, steps)] = x
+def _unslice(x: Any, *, shape: Shape, index: Index) -> Any:
+    out = np.zeros(shape, typeof(x).dtype)
+    out[_slice_key(index)] = x
     return out
 
 
 unslice_p = Linear(
     "unslice",
     _unslice,
-    abstract=lambda x, *, shape, starts, stops, steps: ShapedArray(shape, x.dtype),
-    transpose=lambda ct, x, *, shape, starts, stops, steps: slice_(ct, starts, stops, steps),
-    batch=lambda axis, batched, x, *, shape, starts, stops, steps: unslice(
-        x, (axis.size, *shape), (0, *starts), (axis.size, *stops), (1, *steps)
-    ),
+    abstract=lambda x, *, shape, index: ShapedArray(shape, x.dtype),
+    transpose=lambda ct, x, *, shape, index: slice_(ct, index),
+    batch=lambda axis, batched, x, *, shape, index: unslice_(x, (axis.size, *shape), (None, *index)),
 )
+
+
+def unslice_(x: Any, shape: Shape, index: Index) -> Any:
+    """The adjoint of `slice_`: x at ``[index]`` of an array of zeros."""
+    return unslice_p.bind(x, shape=shape, index=index)
 
 
 def unslice(x: Any, shape: Shape, starts: Shape, stops: Shape, steps: Shape) -> Any:
-    """The adjoint of `slice_`: x at the slice of an array of zeros."""
-    if typeof(x).shape == shape:
-        return x
-    return unslice_p.bind(x, shape=shape, starts=starts, stops=stops, steps=steps)
-
-
-# pick: x[i, :, j] with known integers; its adjoint is that of the slices of length 1
-
-_ALL = slice(None)
-
-
-def _pick_key(index: tuple[int | None, ...]) -> tuple[Any, ...]:
-    return tuple([_ALL if i is None else i for i in index])
-
-
-def _pick_abstract(x: ShapedArray, *, index: tuple[int | None, ...]) -> ShapedArray:
-    kept = [n for n, i in zip(x.shape, index, strict=False) if i is None]
-    return ShapedArray((*kept, *x.shape[len(index) :]), x.dtype)
-
-
-def _pick_transpose(ct: Any, x: ShapedArray, *, index: tuple[int | None, ...]) -> Any:
-    full = (*index, *(None,) * (x.ndim - len(index)))
-    starts = tuple([i or 0 for i in full])
-    stops = tuple([n if i is None else i + 1 for n, i in zip(x.shape, full, strict=True)])
-    ct = expand_dims(ct, tuple([k for k, i in enumerate(full) if i is not None]))
-    return unslice(ct, x.shape, starts, stops, (1,) * x.ndim)
-
-
-def _pick_accumulate(total: Any, ct: Any, x: ShapedArray, *, index: tuple[int | None, ...]) -> None:
-    total[_pick_key(index)] += ct
-
-
-pick_p = Linear(
-    "pick",
-    lambda x, *, index: x[_pick_key(index)],
-    abstract=_pick_abstract,
-    transpose=_pick_transpose,
-    batch=lambda axis, batched, x, *, index: pick(x, (None, *index)),
-    accumulate=_pick_accumulate,
-)
-
-
-def pick(x: Any, index: tuple[int | None, ...]) -> Any:
-    """x at known positions (0 <= i < size) along some of its first axes, which it loses; None keeps an axis."""
-    return pick_p.bind(x, index=index)
+    """x at the slice of an array of zeros, given by a start, a stop and a step for each axis."""
+    index = zip(starts, stops, steps, strict=True)
+    return unslice_(x, shape, tuple([None if i == (0, n, 1) else i for i, n in zip(index, shape, strict=True)]))
 
 
 # flip: reverse the order along axes

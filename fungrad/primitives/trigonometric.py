@@ -7,6 +7,7 @@ The rules avoid squares of large numbers where the derivative is finite: ``x / (
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ sin_p = Elementwise("sin", np.sin, lambda t, x: mul(t, cos(x)))
 sin = sin_p.function
 
 cos_p = Elementwise("cos", np.cos, lambda t, x: neg(mul(t, sin(x))))
-cos = cos_p.function
+cos: Callable[..., Any] = cos_p.function
 
 tan_p = Elementwise("tan", np.tan, lambda t, out: mul(t, add(square(out), 1)))
 tan = tan_p.function
@@ -49,7 +50,7 @@ sinh_p = Elementwise("sinh", np.sinh, lambda t, x: mul(t, cosh(x)))
 sinh = sinh_p.function
 
 cosh_p = Elementwise("cosh", np.cosh, lambda t, x: mul(t, sinh(x)))
-cosh = cosh_p.function
+cosh: Callable[..., Any] = cosh_p.function
 
 tanh_p = Elementwise("tanh", np.tanh, lambda t, out: mul(t, sub(1, square(out))))
 tanh = tanh_p.function
@@ -74,8 +75,10 @@ def _direction(t: Any, x: Any, out: Any) -> Any:
     return mul(t, where(zero, 0, div(x, where(zero, 1, out))))
 
 
-hypot_p = Elementwise("hypot", np.hypot, lambda t, x, out: _direction(t, x, out), lambda t, y, out: _direction(t, y, out))
-hypot = hypot_p.function
+hypot_p = Elementwise(
+    "hypot", np.hypot, lambda t, x, out: _direction(t, x, out), lambda t, y, out: _direction(t, y, out)
+)
+hypot: Callable[..., Any] = hypot_p.function
 
 
 def _hypot_one(x: Any) -> Any:
@@ -102,10 +105,10 @@ arctan2 = arctan2_p.function
 # degrees and radians; NumPy has each twice
 
 deg2rad_p = Elementwise("deg2rad", np.deg2rad, lambda t: deg2rad(t))
-deg2rad = deg2rad_p.function
+deg2rad: Callable[..., Any] = deg2rad_p.function
 
 rad2deg_p = Elementwise("rad2deg", np.rad2deg, lambda t: rad2deg(t))
-rad2deg = rad2deg_p.function
+rad2deg: Callable[..., Any] = rad2deg_p.function
 
 
 # sinc: sin(pi x) / (pi x) and its derivatives of every order, which the quotient gives only away from 0
@@ -114,9 +117,9 @@ rad2deg = rad2deg_p.function
 def _sinc(x: Any, *, order: int) -> Any:
     """Derivative ``order`` of sinc: pi**n g_n(pi x) where g_n is the n-th derivative of g(u) = sin(u) / u.
 
-    Near 0 from the series of g_n(u), which is the integral of s**n cos(u s + n pi/2) over s from 0 to 1; away from it
-    by the recurrence u g_n = sin(u + n pi/2) - n g_(n-1), in which an error grows by n / |u| at each step. Where the two
-    meet each loses few digits.
+    Near 0 it is summed from the series of g_n(u), the integral of s**n cos(u s + n pi/2) over s from 0 to 1; away
+    from 0 by the recurrence u g_n = sin(u + n pi/2) - n g_(n-1), which multiplies an error by n / |u| at each step.
+    Where the two meet both are accurate.
     """
     value = np.sinc(x)
     if order == 0:

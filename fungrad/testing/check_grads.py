@@ -319,7 +319,7 @@ def _forward_fault(
     f: Callable[..., Any], f_jvp: Callable[[Any, Any], Any], args: tuple[Any, ...], tangents: Any, tolerance: _Tolerance, title: str
 ) -> str | None:
     """What is wrong with the tangent along this direction, if anything."""
-    out = f(*args)
+    out = _result(f, args, title)
     value, exact = f_jvp(args, tangents)
     _check_value(title, out, value)
     _check_structure(title, "the tangent of the result", out, exact)
@@ -341,9 +341,7 @@ def _forward_fault(
 def _check_reverse(
     f: Callable[..., Any], f_vjp: Callable[..., Any], args: tuple[Any, ...], tolerance: _Tolerance, title: str, rng: np.random.Generator
 ) -> None:
-    out = f(*args)
-    if not _inexact(out):
-        raise NonDifferentiableError(f"{title}: no result is real or complex floating point, there is nothing to check")
+    out = _result(f, args, title)
     value, pull = f_vjp(*args)
     _check_value(title, out, value)
     cotangent = _direction(out, rng)
@@ -367,6 +365,14 @@ def _check_reverse(
             if single is not None:
                 raise AssertionError(f"{title} is wrong\n  with respect to argument {_path(args, k)} of type {typeof(x)!r}\n{single}")
     raise AssertionError(f"{title} is wrong\n  along a direction in all arguments\n{mixed}")
+
+
+def _result(f: Callable[..., Any], args: tuple[Any, ...], title: str) -> Any:
+    """The function's value; it must have something to differentiate."""
+    out = f(*args)
+    if not _inexact(out):
+        raise NonDifferentiableError(f"{title}: no result is real or complex floating point, there is nothing to check")
+    return out
 
 
 def _pair(a: Any, b: Any) -> tuple[float, float]:

@@ -69,6 +69,7 @@ _REDUCTIONS = (
     "np.prod(1.0 + 0.3 * np.sin({x}), axis={axis})",
     "np.var({x}, axis={axis})",
     "np.log(np.sum(np.exp({x}), axis={axis}))",
+    "np.einsum('...i,...i->...', {x}, np.cos({x}))",
 )
 
 _SHAPING = (

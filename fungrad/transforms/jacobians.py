@@ -13,6 +13,7 @@ import numpy as np
 
 from fungrad.core.aval import ShapedArray
 from fungrad.core.ir import ClosedJaxpr
+from fungrad.core.memory import own
 from fungrad.errors import NonDifferentiableError, TransformValueError
 from fungrad.interpreters.batch import BatchAxis, batch
 from fungrad.interpreters.linearize import Linearization
@@ -273,7 +274,7 @@ def _through(
         args = _basis(sources, start, rows)
         outs, batched = batch(jaxpr, BatchAxis(rows, None), args, [True] * len(args))
         pieces.append([y if b else broadcast_to(y, (rows, *a.shape)) for y, b, a in zip(outs, batched, results, strict=True)])
-    return [concatenate(parts, 0) for parts in zip(*pieces, strict=True)]
+    return own([concatenate(parts, 0) for parts in zip(*pieces, strict=True)], jaxpr.consts)
 
 
 def _basis(avals: Sequence[ShapedArray], start: int, rows: int) -> list[Any]:

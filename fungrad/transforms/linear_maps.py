@@ -9,6 +9,7 @@ from fungrad import tree
 from fungrad.core.aval import ShapedArray
 from fungrad.core.evaluate import evaluate
 from fungrad.core.ir import ClosedJaxpr, Jaxpr
+from fungrad.core.memory import own
 from fungrad.interpreters.linearize import Linearization
 from fungrad.transforms.arguments import check_same_tree, check_tangents, path_of, with_float0
 
@@ -65,7 +66,8 @@ class LinearMap:
 
     def __call__(self, *args: Any) -> Any:
         """Apply the map."""
-        return self._signature.unflatten_result(evaluate(self.jaxpr, self._signature.flatten_argument(args)))
+        active = self._signature.flatten_argument(args)
+        return self._signature.unflatten_result(own(evaluate(self.jaxpr, active), [*active, *self.jaxpr.consts]))
 
     def __repr__(self) -> str:
         return f"<linear map {self._signature!r}>"

@@ -7,6 +7,7 @@ from typing import Any
 
 from fungrad import tree
 from fungrad.core.aval import is_inexact, typeof
+from fungrad.core.memory import snapshot
 from fungrad.core.record import record_values
 from fungrad.errors import TransformTypeError
 from fungrad.interpreters.linearize import Linearization
@@ -62,6 +63,11 @@ class Result:
     def value(self) -> Any:
         """The result as the user's function returned it, one level down."""
         return self.treedef.unflatten(self.values)
+
+    def detached_and(self, linear: Any, has_aux: bool) -> tuple[Any, ...]:
+        """(result, linear) or (result, linear, aux), copied: the caller may write into what the linear map has yet to read."""
+        value = self.treedef.unflatten([snapshot(x) for x in self.values])
+        return (value, linear, tree.map(snapshot, self.aux)) if has_aux else (value, linear)
 
     def tangent(self, active: Sequence[Any]) -> Any:
         """A tangent of the result from those of its floating-point leaves."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from fungrad import tree
 from fungrad.core.aval import ShapedArray, typeof
+from fungrad.core.memory import snapshot
 from fungrad.core.record import record_jaxpr, result_value
 from fungrad.core.trace import Recording
 from fungrad.errors import NonLinearError, TransformTypeError
@@ -104,11 +105,11 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     (np.float64(4.0), np.float64(3.0))
     """
     check_callable("vjp", fun)
-    leaves = Leaves("vjp", primals, "primals")
+    leaves = Leaves("vjp", tree.map(snapshot, primals), "primals")
     result = Result("vjp", fun, lambda target: fun(*target), leaves, has_aux)
     lin = result.linearization
     pull = PullBack(Signature("vjp", False, result.treedef, tuple(result.avals), leaves.treedef, tuple(leaves.avals)), lin)
-    return (result.value(), pull, result.aux) if has_aux else (result.value(), pull)
+    return result.detached_and(pull, has_aux)
 
 
 def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
@@ -144,12 +145,12 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     { lambda ; a:f64[]. let b:f64[] = mul a 1.0:f64[] in (b,) }
     """
     check_callable("linearize", fun)
-    leaves = Leaves("linearize", primals, "primals")
+    leaves = Leaves("linearize", tree.map(snapshot, primals), "primals")
     result = Result("linearize", fun, lambda target: fun(*target), leaves, has_aux)
     lin = result.linearization
     signature = Signature("linearize", True, leaves.treedef, tuple(leaves.avals), result.treedef, tuple(result.avals))
     linear = LinearMap(signature, lin.linear_jaxpr())
-    return (result.value(), linear, result.aux) if has_aux else (result.value(), linear)
+    return result.detached_and(linear, has_aux)
 
 
 def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[..., Any]:

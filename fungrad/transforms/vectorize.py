@@ -10,6 +10,7 @@ import numpy as np
 from fungrad import tree
 from fungrad._util import describe_function
 from fungrad.core.aval import ShapedArray, typeof
+from fungrad.core.memory import own
 from fungrad.core.primitive import OPERAND_TYPES
 from fungrad.core.record import record_jaxpr
 from fungrad.core.trace import Tracer
@@ -201,7 +202,7 @@ def _place_outputs(fun: Any, outs: list[tuple[Any, bool]], out_tree: Any, out_ax
             continue
         shape = typeof(x).shape
         if not batched:
-            x = broadcast_to(x, (size, *shape))
+            (x,) = own([broadcast_to(x, (size, *shape))], ())
             shape = (size, *shape)
         if not isinstance(axis, (int, np.integer)) or not -len(shape) <= axis < len(shape):
             raise TransformValueError(f"fungrad.vmap: out_axes={axis!r} for result{path_of(example, k)}, which has {len(shape)} axes with the mapped one")

@@ -66,7 +66,7 @@ _POWERS = [
     _two("power integer operand", np.power, ((0.5, 2.0), (0, 4)), integers=(1,), **_NO_PRIMITIVE),
     _two("power of integers", np.power, **{**_INTEGERS, **_NO_PRIMITIVE}),
     _one("power of 2", lambda x: 2**x + 2.5**x, **_NO_PRIMITIVE),
-    _one("power of a negative number, complex", lambda x: np.power(-2.0, x), dtypes="DF", **_NO_PRIMITIVE),
+    _one("power of a negative number, complex", lambda x: np.power(-2.0, x + 0j), dtypes="DF", **_NO_PRIMITIVE),
     _two("float_power", np.float_power, (_POSITIVE, (-2.0, 2.0)), **_NO_PRIMITIVE),
     _one("float_power 3", lambda x: np.float_power(x, 3), **_NO_PRIMITIVE),
 ]
@@ -76,7 +76,7 @@ _EXPONENTIAL = [
     _one("exp2", np.exp2),
     _one("expm1", np.expm1),
     _one("log", np.log, _POSITIVE),
-    _one("log of a negative complex number", np.log, (-2.0, -0.3), "DF", **_NO_PRIMITIVE),
+    _one("log of a negative complex number", lambda x: np.log(x + 0j), (-2.0, -0.3), "DF", **_NO_PRIMITIVE),
     _one("log2", np.log2, _POSITIVE),
     _one("log10", np.log10, _POSITIVE),
     _one("log1p", np.log1p, (-0.6, 2.0)),
@@ -103,7 +103,7 @@ _TRIGONOMETRIC = [
     _one("tanh", np.tanh, (-1.2, 1.2)),
     _one("arcsinh", np.arcsinh, (0.3, 2.0)),
     _one("arccosh", np.arccosh, (1.3, 3.0)),
-    _one("arccosh on the left half plane", np.arccosh, (-3.0, -1.3), "DF", **_NO_PRIMITIVE),
+    _one("arccosh on the left half plane", lambda x: np.arccosh(x + 0j), (-3.0, -1.3), "DF", **_NO_PRIMITIVE),
     _one("arctanh", np.arctanh, (-0.8, 0.8)),
     _two("hypot", np.hypot, (0.3, 2.0), "df"),
     _one("deg2rad", np.deg2rad, (-90.0, 90.0), "df"),
@@ -135,7 +135,7 @@ _ROUNDING = [
     _two("heaviside", np.heaviside, ((0.3, 2.0), (-2.0, 2.0)), "df"),
     _one("heaviside at 0", lambda y: np.heaviside(np.array([-1.0, 0.0, 2.0]), y), dtypes="df", **_NO_PRIMITIVE),
     _two("nextafter", np.nextafter, ((0.3, 0.9), (1.0, 2.0)), "df"),
-    _one("modf", np.modf, (1.1, 1.9), "df", primitives=("fraction",)),
+    _one("modf", np.modf, (1.1, 1.9), "df", primitives=("fraction", "integral")),
     _one("frexp", np.frexp, (1.1, 1.9), "df", primitives=("mantissa", "exponent")),
     _two("ldexp", np.ldexp, ((-2.0, 2.0), (-3, 4)), "df", integers=(1,)),
 ]
@@ -198,8 +198,10 @@ _COMPLEX = [
     _one("angle of a real number", np.angle, (-2.0, -0.3), "df", **_NO_PRIMITIVE),
     _one("modulus squared", lambda x: (x * np.conj(x)).real, dtypes="DF", **_NO_PRIMITIVE),
     _one("complex of parts", lambda x: np.real(x) + 1j * np.imag(x) ** 2, dtypes="DF", **_NO_PRIMITIVE),
-    _one("real_if_close", lambda x: np.real_if_close(x + 0j), batched=False, **_NO_PRIMITIVE),
-    _one("isrealobj, iscomplexobj", lambda x: x * (2.0 if np.isrealobj(x) else 3.0) * (1.0 + np.iscomplexobj(x)), **_NO_PRIMITIVE),
+    _one("real_if_close, real", lambda x: np.real_if_close(x + 0j), dtypes="df", batched=False, **_NO_PRIMITIVE),
+    _one("real_if_close, complex", lambda x: np.real_if_close(x + 3j), batched=False, **_NO_PRIMITIVE),
+    _one("isrealobj", lambda x: x * (2.0 if np.isrealobj(x) else 3.0), dtypes="df", **_NO_PRIMITIVE),
+    _one("iscomplexobj", lambda x: (x + 0j) * (2j if np.iscomplexobj(x) else 3.0), dtypes="DF", **_NO_PRIMITIVE),
 ]
 
 ROWS: list[Row] = [

@@ -12,7 +12,7 @@ _MASK = np.array([True, False, True])
 _MASK2 = np.array([[True, False, True], [False, False, True]])
 
 BASIC = [
-    Row("x[i]", lambda x: x[1], ((3,),), more_shapes=(((2, 3),),), primitives=("pick",)),
+    Row("x[i]", lambda x: x[1], ((3,),), more_shapes=(((2, 3),),)),
     Row("x[-1, 0]", lambda x: (x[-1, 0], x[np.int32(1), -2]), ((2, 3),), more_shapes=(((2, 3, 2),),)),
     Row("x[:, i]", lambda x: x[:, 1], ((2, 3),), more_shapes=(((0, 3),), ((2, 3, 2),))),
     Row("x[a:b]", lambda x: (x[1:], x[:-1], x[1:2], x[5:], x[:]), ((3,),), more_shapes=(((3, 2),), ((0,),)), primitives=("slice",)),
@@ -52,7 +52,6 @@ ADVANCED = [
 FUNCTIONS = [
     Row("take", lambda x: (np.take(x, _I, 1), np.take(x, 1, axis=-1), np.take(x, _J)), ((2, 3),), more_shapes=(((2, 3, 2),),)),
     Row("take traced", lambda x, i: np.take(x, i, axis=1), ((2, 3), (2, 2)), domain=((-2.0, 2.0), (-3, 3)), integers=(1,)),
-    Row("take of plain", lambda i: np.take(np.arange(4.0), i), ((2, 2),), domain=(-4, 4), integers=(0,), differentiable=False),
     Row("take wrap", lambda x: np.take(x, [-7, 8, 1], axis=0, mode="wrap"), ((3, 2),)),
     Row("take clip", lambda x, i: np.take(x, i, mode="clip"), ((5,), (4,)), domain=((-2.0, 2.0), (-9, 9)), integers=(1,), primitives=("index_within",)),
     Row("take_along_axis", lambda x: np.take_along_axis(x, _J, 1), ((2, 3),)),

@@ -98,6 +98,6 @@ JOINING = [
 ]  # fmt: skip
 
 if hasattr(np, "unstack"):
-    JOINING.append(Row("unstack", lambda x: np.unstack(x, axis=1), ((2, 3),), primitives=("pick",)))
+    JOINING.append(Row("unstack", lambda x: np.unstack(x, axis=1), ((2, 3),)))
 
 ROWS = [*SHAPING, *JOINING]
