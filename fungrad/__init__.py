@@ -4,8 +4,7 @@ Transforms of functions (`grad`, `jvp`, `vjp`, `jacobian`, `hessian`, `vmap`, ..
 ``import numpy as np``; arguments and results may be pytrees (nested tuples, lists, dicts, dataclasses) of arrays.
 """
 
-import fungrad.numpy.operators  # noqa: F401  (gives tracers their operators and methods)
-from fungrad import errors, tree, tree_util
+from fungrad import errors, numpy, tree, tree_util
 from fungrad.core.aval import FLOAT0 as float0
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.aval import ShapedArray as ShapeDtypeStruct
@@ -29,5 +28,5 @@ __all__ = [
     "ClosedJaxpr", "Equation", "Jaxpr", "Literal", "Partial", "Primitive",
     "ShapeDtypeStruct", "ShapedArray", "Tracer", "Var", "axis_index", "axis_size", "check_jaxpr", "elementwise_grad", "errors", "eval_jaxpr",
     "eval_shape", "float0", "grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jvp", "linear_transpose", "linearize",
-    "make_jaxpr", "pmax", "pmean", "pmin", "psum", "show_jaxpr", "stop_gradient", "tree", "tree_util", "typeof", "value_and_grad", "vjp", "vmap",
+    "make_jaxpr", "numpy", "pmax", "pmean", "pmin", "psum", "show_jaxpr", "stop_gradient", "tree", "tree_util", "typeof", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip

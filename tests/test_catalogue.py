@@ -35,7 +35,9 @@ def for_each_case(
     """Make a test of one case a test of a row: of all its cases, naming the one that failed."""
 
     def decorate(check: Callable[[Case], None]) -> Any:
-        @pytest.mark.parametrize("row", [pytest.param(r, id=r.name) for r in ROWS if rows(r) and set(r.dtypes) & set(dtypes)])
+        @pytest.mark.parametrize(
+            "row", [pytest.param(r, id=r.name) for r in ROWS if rows(r) and set(r.dtypes) & set(dtypes)]
+        )
         def test(row: Row) -> None:
             for case in cases(row, dtypes, main_only):
                 try:
@@ -150,13 +152,22 @@ def test_single_precision(case: Case) -> None:
     double = tuple([x.astype(DOUBLE[case.dtype]) if k in case.active else x for k, x in enumerate(args)])
     tangents = case.pick(case.tangents(args))
     value, pushed = fg.jvp(case.smooth(args), case.pick(args), tangents)
-    reference = fg.jvp(case.smooth(double), case.pick(double), tuple([t.astype(DOUBLE[case.dtype]) for t in tangents]))[1]
-    assert_close(pushed, [t.astype(y.dtype)[()] for t, y in zip(reference, value, strict=True)], max(2e-4, case.row.tolerance), "tangent")
+    reference = fg.jvp(case.smooth(double), case.pick(double), tuple([t.astype(DOUBLE[case.dtype]) for t in tangents]))[
+        1
+    ]
+    assert_close(
+        pushed,
+        [t.astype(y.dtype)[()] for t, y in zip(reference, value, strict=True)],
+        max(2e-4, case.row.tolerance),
+        "tangent",
+    )
     w = [random_like(y, case.rng(200)) for y in value]
     _, pull = fg.vjp(case.smooth(double), *case.pick(double))
     reference = pull([random_like(y, case.rng(200)) for y in case.smooth(double)(*case.pick(double))])
     expected = [t.astype(x.dtype)[()] for t, x in zip(reference, case.pick(args), strict=True)]
-    assert_close(list(fg.vjp(case.smooth(args), *case.pick(args))[1](w)), expected, max(2e-4, case.row.tolerance), "cotangent")
+    assert_close(
+        list(fg.vjp(case.smooth(args), *case.pick(args))[1](w)), expected, max(2e-4, case.row.tolerance), "cotangent"
+    )
 
 
 @for_each_case("fF", main_only=True, rows=both)
@@ -254,7 +265,9 @@ def subsets(n: int) -> Iterator[tuple[bool, ...]]:
 def examples(case: Case, flags: tuple[bool, ...]) -> list[tuple[Any, ...]]:
     """The operands of each example of a batch; those that are not batched are the same in all."""
     first = case.args()
-    return [tuple([x if f else y for f, x, y in zip(flags, case.args(draw), first, strict=True)]) for draw in range(BATCH)]
+    return [
+        tuple([x if f else y for f, x, y in zip(flags, case.args(draw), first, strict=True)]) for draw in range(BATCH)
+    ]
 
 
 def batched(xs: list[tuple[Any, ...]], flags: tuple[bool, ...], axes: list[int | None]) -> list[Any]:
@@ -274,10 +287,15 @@ def test_vmap(case: Case) -> None:
         xs = examples(case, flags)
         for turn in range(2 if case.dtype == case.row.dtypes[0] else 1):
             places = [range(-len(s) - 1, len(s) + 1) for s in case.shapes]
-            axes = [p[(number + k + 3 * turn + 1) % len(p)] if f else None for k, (p, f) in enumerate(zip(places, flags, strict=True))]
+            axes = [
+                p[(number + k + 3 * turn + 1) % len(p)] if f else None
+                for k, (p, f) in enumerate(zip(places, flags, strict=True))
+            ]
             out_axis = (0, -1)[(number + turn) % 2]
             mapped = fg.vmap(case.row.fun, in_axes=tuple(axes), out_axes=out_axis)(*batched(xs, flags, axes))
-            assert_close(mapped, loop(case.row.fun, xs, out_axis), VALUE[case.dtype], f"in_axes={axes}, out_axes={out_axis}")
+            assert_close(
+                mapped, loop(case.row.fun, xs, out_axis), VALUE[case.dtype], f"in_axes={axes}, out_axes={out_axis}"
+            )
 
 
 @for_each_case("dD", rows=both)
@@ -292,15 +310,21 @@ def test_vmap_of_derivatives(case: Case) -> None:
         def push(args: Any, vectors: Any) -> Any:
             return fg.jvp(case.smooth(args), case.pick(args), vectors)[1]
 
-        mapped = fg.vmap(push, in_axes=(axes, 0))(tuple(xs_in), tuple([np.stack(t) for t in zip(*tangents, strict=True)]))
-        assert_close(mapped, loop(push, list(zip(xs, tangents, strict=True))), VALUE[case.dtype], f"vmap of jvp, batched {flags}")
+        mapped = fg.vmap(push, in_axes=(axes, 0))(
+            tuple(xs_in), tuple([np.stack(t) for t in zip(*tangents, strict=True)])
+        )
+        assert_close(
+            mapped, loop(push, list(zip(xs, tangents, strict=True))), VALUE[case.dtype], f"vmap of jvp, batched {flags}"
+        )
 
         def pull(args: Any, w: Any) -> Any:
             return fg.vjp(case.smooth(args), *case.pick(args))[1](w)
 
         ws = [[random_like(y, case.rng(200 + k)) for y in inexact_leaves(case.row.fun(*x))] for k, x in enumerate(xs)]
         mapped = fg.vmap(pull, in_axes=(axes, 0))(tuple(xs_in), [np.stack(w) for w in zip(*ws, strict=True)])
-        assert_close(mapped, loop(pull, list(zip(xs, ws, strict=True))), VALUE[case.dtype], f"vmap of vjp, batched {flags}")
+        assert_close(
+            mapped, loop(pull, list(zip(xs, ws, strict=True))), VALUE[case.dtype], f"vmap of vjp, batched {flags}"
+        )
 
 
 @for_each_case("dD", rows=both)
@@ -316,7 +340,9 @@ def test_derivatives_of_vmap(case: Case) -> None:
 
         def looped(*active: Any, args: Any = args, flags: Any = flags) -> Any:
             def example(k: int) -> list[Any]:
-                return inexact_leaves(case.row.fun(*[x[k] if f else x for x, f in zip(case.merge(args, active), flags, strict=True)]))
+                return inexact_leaves(
+                    case.row.fun(*[x[k] if f else x for x, f in zip(case.merge(args, active), flags, strict=True)])
+                )
 
             return [np.stack(ys) for ys in zip(*[example(k) for k in range(BATCH)], strict=True)]
 
@@ -386,7 +412,9 @@ def test_row_covers_what_it_says(row: Row) -> None:
 def test_every_primitive_has_a_row() -> None:
     """Each primitive that a module of fungrad defines is covered by a row, and each row's primitives exist."""
     modules = [m for name, m in sys.modules.items() if name == "fungrad" or name.startswith("fungrad.")]
-    own = {p.name for m in modules for p in vars(m).values() if isinstance(p, Primitive) and p is PRIMITIVES.get(p.name)}
+    own = {
+        p.name for m in modules for p in vars(m).values() if isinstance(p, Primitive) and p is PRIMITIVES.get(p.name)
+    }
     covered = {name for row in ROWS for name in row.primitives}
     assert not own - covered - COLLECTIVES, f"without a row: {sorted(own - covered - COLLECTIVES)}"
     assert not covered - own, f"unknown primitives: {sorted(covered - own)}"

@@ -6,6 +6,7 @@ Programs are drawn by hypothesis from `fungrad.testing.programs`; what is drawn 
 from __future__ import annotations
 
 import pickle
+import random
 
 import numpy as np
 from hypothesis import given, settings
@@ -18,9 +19,14 @@ SMALL = ((2,), (), (3,))  # shapes of inputs for third derivatives
 
 
 @st.composite
-def programs(draw, inputs=1, **options):
-    """A random program."""
+def _shrinkable_programs(draw, inputs, **options):
     return random_program(lambda choices: draw(st.sampled_from(choices)), inputs, **options)
+
+
+def programs(inputs=1, **options):
+    """Random programs: half of them chosen step by step by hypothesis, which shrink well, half of them from a seed, which vary more."""
+    seeded = st.integers(0, 2**32).map(lambda seed: random_program(random.Random(seed).choice, inputs, **options))
+    return st.one_of(_shrinkable_programs(inputs, **options), seeded)
 
 
 def assert_equal(actual, expected, tolerance=1e-9):
@@ -112,7 +118,7 @@ JACOBIANS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(programs())
 def test_every_route_to_the_jacobian(program: Program):
     """All ways to compute a Jacobian agree."""
@@ -122,7 +128,7 @@ def test_every_route_to_the_jacobian(program: Program):
         assert_equal(route(program)(x), expected)
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(programs(), st.lists(st.sampled_from(JACOBIANS), min_size=2, max_size=2))
 def test_second_derivatives_by_words(program: Program, word: list):
     """Any two Jacobians on top of each other give the same tensor, which is symmetric."""
@@ -135,7 +141,7 @@ def test_second_derivatives_by_words(program: Program, word: list):
     assert_equal(expected.transpose(order), expected)
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(programs(shapes=SMALL, steps=(2, 1, 3, 4)), st.lists(st.sampled_from(JACOBIANS), min_size=3, max_size=3))
 def test_third_derivatives_by_words(program: Program, word: list):
     """Any three Jacobians on top of each other give the same tensor."""
@@ -146,7 +152,7 @@ def test_third_derivatives_by_words(program: Program, word: list):
     assert_equal(f(x), reference(x))
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(programs())
 def test_hessian_of_a_scalar(program: Program):
     """The Hessian four ways, by columns of hvp, and along a direction as a second derivative of one variable."""
@@ -165,7 +171,7 @@ def test_hessian_of_a_scalar(program: Program):
     assert_equal(fg.grad(fg.grad(lambda t: f(x + t * v)))(0.0), curvature)
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(programs(shapes=SMALL))
 def test_third_derivative_along_a_line(program: Program):
     """Three nested tangents along v are the third derivative of t -> f(x + t v), in any mixture of modes."""
@@ -179,7 +185,12 @@ def test_third_derivative_along_a_line(program: Program):
         return np.sum(program(x + t * v))
 
     expected = np.sum(along(along(along(program)))(x))
-    for word in ((fg.grad, fg.grad, fg.grad), (fg.jacfwd, fg.grad, fg.jacfwd), (fg.jacrev, fg.jacfwd, fg.grad), (fg.grad, fg.jacfwd, fg.jacfwd)):
+    for word in (
+        (fg.grad, fg.grad, fg.grad),
+        (fg.jacfwd, fg.grad, fg.jacfwd),
+        (fg.jacrev, fg.jacfwd, fg.grad),
+        (fg.grad, fg.jacfwd, fg.jacfwd),
+    ):
         f = line
         for letter in word:
             f = letter(f)
@@ -272,7 +283,7 @@ LETTERS = {
 }
 
 
-@settings(max_examples=150)
+@settings(max_examples=300)
 @given(programs(shapes=SMALL, steps=(2, 1, 3, 4)), st.lists(st.sampled_from(sorted(LETTERS)), min_size=1, max_size=3))
 def test_words_over_the_transforms(program: Program, word: list):
     """A word over the transforms computes what the same word over loops, tensors and contractions does."""
@@ -289,14 +300,14 @@ def test_words_over_the_transforms(program: Program, word: list):
 # Laws of single transforms
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(programs(inputs=2))
 def test_derivatives_against_differences(program: Program):
     """Both modes and both orders agree with finite differences, for every argument."""
     check_grads(program, program.args, order=2)
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(programs(inputs=2))
 def test_linear_transpose_of_linearize_is_vjp(program: Program):
     """Transposing the linear program gives the pull-back, <J v, w> = <v, J^T w>, and both are linear."""
@@ -312,7 +323,7 @@ def test_linear_transpose_of_linearize_is_vjp(program: Program):
     assert_equal(alone[0] + alone[1], push(*v))
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(programs(inputs=2))
 def test_argnums(program: Program):
     """The gradient with respect to several arguments is the gradients with respect to each, and value_and_grad's value is the function's."""
@@ -327,7 +338,7 @@ def test_argnums(program: Program):
         assert_equal(fg.jacfwd(f, argnums=k)(*program.args), both[k])
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(programs(inputs=2), st.sampled_from([(0, 0), (0, None), (None, 0)]))
 def test_vmap_of_grad_and_grad_of_vmap(program: Program, in_axes: tuple):
     """vmap of grad is a loop of grads; grad of the sum of vmap is their stack, or their sum for an argument that all examples share."""
@@ -350,7 +361,7 @@ def test_vmap_of_grad_and_grad_of_vmap(program: Program, in_axes: tuple):
         assert_equal(a, b)
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(programs())
 def test_vmap_axes(program: Program):
     """Where the batch axis stands, going in and coming out, changes nothing but its place."""
@@ -367,7 +378,7 @@ def test_vmap_axes(program: Program):
     assert_equal(nested, np.stack([expected] * 2))
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(st.data())
 def test_chain_rule(data):
     """The Jacobian of g after f is the product of the Jacobians."""
@@ -380,7 +391,7 @@ def test_chain_rule(data):
     assert_equal(fg.jacrev(lambda x: g(f(x)))(x), product)
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(programs(), st.integers(1, 4))
 def test_chunks(program: Program, chunk_size: int):
     """A Jacobian by chunks of any size is the Jacobian."""
@@ -390,7 +401,7 @@ def test_chunks(program: Program, chunk_size: int):
         assert_equal(route(program, chunk_size=chunk_size)(x), expected)
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(programs())
 def test_jaxprs(program: Program):
     """Jaxprs of a program and of its derivatives are well formed, print, can be pickled, and compute what running the program does."""

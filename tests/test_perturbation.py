@@ -45,7 +45,9 @@ DERIVATIVES = [fg.grad, by_jvp, by_vjp, by_linearize, fg.jacfwd, fg.jacrev, by_v
 def words(length):
     """All ways to nest that many derivatives."""
     return pytest.mark.parametrize(
-        "ds", list(itertools.product(DERIVATIVES, repeat=length)), ids=lambda ds: "-".join(d.__name__.removeprefix("by_") for d in ds)
+        "ds",
+        list(itertools.product(DERIVATIVES, repeat=length)),
+        ids=lambda ds: "-".join(d.__name__.removeprefix("by_") for d in ds),
     )
 
 
@@ -161,4 +163,6 @@ def test_linearized_function_used_inside_another_derivative():
     """A linearized program applied to a traced tangent is differentiated as the linear map that it is."""
     _, push = fg.linearize(np.sin, 0.5)
     assert np.isclose(fg.grad(lambda v: push(v) ** 2)(3.0), 6 * np.cos(0.5) ** 2, rtol=1e-14)
-    assert np.isclose(fg.grad(lambda x: fg.linearize(np.sin, x)[1](x))(0.5), np.cos(0.5) - 0.5 * np.sin(0.5), rtol=1e-14)
+    assert np.isclose(
+        fg.grad(lambda x: fg.linearize(np.sin, x)[1](x))(0.5), np.cos(0.5) - 0.5 * np.sin(0.5), rtol=1e-14
+    )

@@ -27,7 +27,7 @@ from fungrad.errors import UnsupportedOperationError
 from fungrad.numpy.dispatch import UFUNCS, implements
 from fungrad.primitives.arithmetic import mul, sub
 from fungrad.primitives.complex_parts import conj
-from fungrad.primitives.contraction import contract, fresh_label
+from fungrad.primitives.contraction import alphabet, contract, fresh_label
 from fungrad.primitives.structural import concatenate, convert, moveaxis, reduce_sum, reshape, slice_axis, transpose
 
 # The planner
@@ -60,7 +60,7 @@ def _merge_diagonal(x: Any, axes: tuple[int, int]) -> Any:
     """The diagonal of two axes (of equal size, the first before the second) at the place of the first."""
     first, second = axes
     x = moveaxis(x, second, first + 1)
-    shape = typeof(x).shape
+    shape = x.shape
     n = shape[first]
     return slice_axis(reshape(x, (*shape[:first], n * n, *shape[first + 2 :])), first, 0, n * n, n + 1)
 
@@ -189,7 +189,7 @@ def _parse(subscripts: str, shapes: Sequence[Shape]) -> tuple[list[str], str]:
 
 
 def _product(subscripts: str, *operands: Any) -> Any:
-    return _run(_plan(subscripts, tuple([typeof(x).shape for x in operands])), list(operands))
+    return _run(_plan(subscripts, tuple([x.shape for x in operands])), list(operands))
 
 
 # Arguments
@@ -197,8 +197,12 @@ def _product(subscripts: str, *operands: Any) -> Any:
 
 def _operand(x: Any) -> Any:
     """An array of what a user wrote; these functions make arrays of Python numbers too, so those do promote."""
+    if type(x) is np.ndarray:
+        return x
     if type(x) is not Tracer:
-        return np.asarray(as_operand(x))[()]
+        return np.asarray(as_operand(x))
+    if x.shape:
+        return x
     aval = typeof(x)
     return convert(x, aval.dtype) if aval.weak else x
 
@@ -211,7 +215,7 @@ def _refuse_out(name: str, out: Any) -> None:
 
 
 def _need_axes(name: str, x: Any, position: int, signature: str, needed: int) -> None:
-    ndim = len(typeof(x).shape)
+    ndim = len(x.shape)
     if ndim < needed:
         raise ValueError(
             f"{name}: Input operand {position} does not have enough dimensions (has {ndim}, gufunc core with signature {signature} requires {needed})"
@@ -231,8 +235,8 @@ def matmul(x1: Any, x2: Any) -> Any:
 
     The derivative in each operand is a matrix product with the other one transposed.
     """
-    x1, x2 = as_operand(x1), as_operand(x2)
-    a, b = typeof(x1).shape, typeof(x2).shape
+    x1, x2 = _operand(x1), _operand(x2)
+    a, b = x1.shape, x2.shape
     if len(a) == 2 == len(b) and a[1] == b[0]:
         return contract(x1, x2, "ab,bc->ac")
     signature = "(n?,k),(k,m?)->(n?,m?)"
@@ -241,7 +245,8 @@ def matmul(x1: Any, x2: Any) -> Any:
     k = -1 if len(b) == 1 else -2
     if a[-1] != b[k]:
         raise ValueError(
-            f"matmul: Input operand 1 has a mismatch in its core dimension 0, with gufunc signature {signature} (size {b[k]} is different from {a[-1]})"
+            f"matmul: Input operand 1 has a mismatch in its core dimension 0, with gufunc signature {signature} "
+            f"(size {b[k]} is different from {a[-1]})"
         )
     if len(a) == 1:
         return contract(x1, x2, "a,a->") if len(b) == 1 else _product("a,...ab->...b", x1, x2)
@@ -253,30 +258,30 @@ def matmul(x1: Any, x2: Any) -> Any:
 
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     """Sum ``conj(x1) * x2`` over an axis; the other axes broadcast."""
-    x1, x2 = as_operand(x1), as_operand(x2)
+    x1, x2 = _operand(x1), _operand(x2)
     for k, x in enumerate((x1, x2)):
         _need_axes("vecdot", x, k, "(n),(n)->()", 1)
     if axis != -1:
-        x1, x2 = (moveaxis(x, normalize_axis_index(axis, (n := typeof(x).ndim)), n - 1) for x in (x1, x2))
-    _same_size("vecdot", typeof(x1).shape[-1], typeof(x2).shape[-1], "the vectors")
+        x1, x2 = (moveaxis(x, normalize_axis_index(axis, (n := x.ndim)), n - 1) for x in (x1, x2))
+    _same_size("vecdot", x1.shape[-1], x2.shape[-1], "the vectors")
     return _product("...a,...a->...", conj(x1), x2)
 
 
 def matvec(x1: Any, x2: Any, /) -> Any:
     """Multiply matrices ``(..., m, n)`` by vectors ``(..., n)``; the leading axes broadcast."""
-    x1, x2 = as_operand(x1), as_operand(x2)
+    x1, x2 = _operand(x1), _operand(x2)
     _need_axes("matvec", x1, 0, "(m,n),(n)->(m)", 2)
     _need_axes("matvec", x2, 1, "(m,n),(n)->(m)", 1)
-    _same_size("matvec", typeof(x1).shape[-1], typeof(x2).shape[-1], "the rows and the vectors")
+    _same_size("matvec", x1.shape[-1], x2.shape[-1], "the rows and the vectors")
     return _product("...ab,...b->...a", x1, x2)
 
 
 def vecmat(x1: Any, x2: Any, /) -> Any:
     """Multiply the conjugates of vectors ``(..., n)`` by matrices ``(..., n, m)``; the leading axes broadcast."""
-    x1, x2 = as_operand(x1), as_operand(x2)
+    x1, x2 = _operand(x1), _operand(x2)
     _need_axes("vecmat", x1, 0, "(n),(n,m)->(m)", 1)
     _need_axes("vecmat", x2, 1, "(n),(n,m)->(m)", 2)
-    _same_size("vecmat", typeof(x1).shape[-1], typeof(x2).shape[-2], "the vectors and the columns")
+    _same_size("vecmat", x1.shape[-1], x2.shape[-2], "the vectors and the columns")
     return _product("...a,...ab->...b", conj(x1), x2)
 
 
@@ -292,7 +297,7 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
     """Multiply by a scalar, or sum over the last axis of a and the last but one (or only) axis of b."""
     _refuse_out("dot", out)
     a, b = _operand(a), _operand(b)
-    m, n = typeof(a).ndim, typeof(b).ndim
+    m, n = a.ndim, b.ndim
     if not m or not n:
         return mul(a, b)
     return _sum_over("dot", a, b, (m - 1,), (max(n - 2, 0),))
@@ -302,7 +307,7 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
 def inner(a: Any, b: Any, /) -> Any:
     """Sum over the last axes of both arrays; a scalar multiplies."""
     a, b = _operand(a), _operand(b)
-    m, n = typeof(a).ndim, typeof(b).ndim
+    m, n = a.ndim, b.ndim
     return mul(a, b) if not m or not n else _sum_over("inner", a, b, (m - 1,), (n - 1,))
 
 
@@ -316,13 +321,11 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
         How many of the last axes of a go with as many first axes of b; or the pairs themselves.
     """
     a, b = _operand(a), _operand(b)
-    m, n = typeof(a).ndim, typeof(b).ndim
+    m, n = a.ndim, b.ndim
     if not hasattr(axes, "__iter__"):
         count = operator.index(axes)
         if count > min(m, n):
-            raise ValueError(
-                f"shape-mismatch for sum: tensordot over {count} axes of shapes {typeof(a).shape} and {typeof(b).shape}"
-            )
+            raise ValueError(f"shape-mismatch for sum: tensordot over {count} axes of shapes {a.shape} and {b.shape}")
         return _sum_over("tensordot", a, b, tuple(range(m - count, m)), tuple(range(count)))
     of_a, of_b = axes
     return _sum_over("tensordot", a, b, _axes_of(of_a, m), _axes_of(of_b, n))
@@ -336,14 +339,14 @@ def _axes_of(axes: Any, ndim: int) -> tuple[int, ...]:
 
 def _sum_over(name: str, a: Any, b: Any, of_a: tuple[int, ...], of_b: tuple[int, ...]) -> Any:
     """Sum products over pairs of axes; the result has the other axes of a, then those of b."""
-    m, n = typeof(a).shape, typeof(b).shape
+    m, n = a.shape, b.shape
     if len(of_a) != len(of_b) or len(set(of_a)) != len(of_a) or len(set(of_b)) != len(of_b):
         raise ValueError(f"{name}: axes {of_a} and {of_b} are not pairs of different axes")
     if [m[k] for k in of_a] != [n[k] for k in of_b]:
         raise ValueError(
             f"shapes {m} and {n} not aligned: {name} sums over axes {of_a} and {of_b}, whose sizes must agree"
         )
-    labels = _alphabet(len(m) + len(n))
+    labels = alphabet(len(m) + len(n))
     x = labels[: len(m)]
     y = list(labels[len(m) :])
     for i, j in zip(of_a, of_b, strict=True):
@@ -352,19 +355,11 @@ def _sum_over(name: str, a: Any, b: Any, of_a: tuple[int, ...], of_b: tuple[int,
     return contract(a, b, f"{x},{''.join(y)}->{''.join(rest)}")
 
 
-@lru_cache(maxsize=None)
-def _alphabet(count: int) -> str:
-    labels = ""
-    for _ in range(count):
-        labels += fresh_label(labels)
-    return labels
-
-
 @implements(np.vdot)
 def vdot(a: Any, b: Any, /) -> Any:
     """Sum ``conj(a) * b`` over all elements."""
     a, b = _operand(a), _operand(b)
-    m, n = typeof(a).size, typeof(b).size
+    m, n = a.size, b.size
     if m != n:
         raise ValueError(f"cannot reshape array of size {n} into shape ({m},): vdot takes arrays of one size")
     return contract(reshape(conj(a), (m,)), reshape(b, (n,)), "a,a->")
@@ -375,17 +370,17 @@ def outer(a: Any, b: Any, out: Any = None) -> Any:
     """The products of each element of a with each element of b: a matrix."""
     _refuse_out("outer", out)
     a, b = _operand(a), _operand(b)
-    return contract(reshape(a, (typeof(a).size,)), reshape(b, (typeof(b).size,)), "a,b->ab")
+    return contract(reshape(a, (a.size,)), reshape(b, (b.size,)), "a,b->ab")
 
 
 @implements(np.kron)
 def kron(a: Any, b: Any) -> Any:
     """The Kronecker product: each element of a times the whole of b, as blocks."""
     a, b = _operand(a), _operand(b)
-    m, n = typeof(a).shape, typeof(b).shape
+    m, n = a.shape, b.shape
     ndim = max(len(m), len(n))
     m, n = (1,) * (ndim - len(m)) + m, (1,) * (ndim - len(n)) + n
-    labels = _alphabet(2 * ndim)
+    labels = alphabet(2 * ndim)
     x, y = labels[:ndim], labels[ndim:]
     mixed = "".join([c + d for c, d in zip(x, y, strict=True)])
     blocks = contract(reshape(a, m), reshape(b, n), f"{x},{y}->{mixed}")
@@ -398,10 +393,10 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     a, b = _operand(a), _operand(b)
     if axis is not None:
         axisa = axisb = axisc = axis
-    m, n = typeof(a).ndim, typeof(b).ndim
+    m, n = a.ndim, b.ndim
     a = moveaxis(a, normalize_axis_index(axisa, m), m - 1)
     b = moveaxis(b, normalize_axis_index(axisb, n), n - 1)
-    sizes = typeof(a).shape[-1], typeof(b).shape[-1]
+    sizes = a.shape[-1], b.shape[-1]
     if sizes != (3, 3):
         raise ValueError(
             f"cross: vectors of 3 components are needed, got {sizes}; for 2 components write x[..., 0] * y[..., 1] - x[..., 1] * y[..., 0]"
@@ -413,7 +408,7 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
 
 def _turned(x: Any, by: int) -> Any:
     """The components ``by`` places further, cyclically."""
-    last = typeof(x).ndim - 1
+    last = x.ndim - 1
     return concatenate([slice_axis(x, last, by, 3), slice_axis(x, last, 0, by)], last)
 
 
@@ -447,7 +442,7 @@ def _subscripts(operands: Sequence[Any]) -> tuple[str, list[Any]]:
     lists = list(operands[1 : 2 * given : 2])
     result = operands[-1] if len(operands) % 2 else None
     numbers = sorted({k for term in [*lists, result or ()] for k in term if k is not Ellipsis})
-    labels = dict(zip(numbers, _alphabet(len(numbers)), strict=True))
+    labels = dict(zip(numbers, alphabet(len(numbers)), strict=True))
     terms = ["".join(["..." if k is Ellipsis else labels[k] for k in term]) for term in lists]
     if result is None:
         return ",".join(terms), list(operands[0 : 2 * given : 2])

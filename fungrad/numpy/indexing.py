@@ -25,7 +25,7 @@ from fungrad.errors import NonConcreteBooleanIndexError
 from fungrad.numpy.dispatch import implements
 from fungrad.numpy.shaping import as_array, ravel, refuse
 from fungrad.primitives import structural
-from fungrad.primitives.indexing import check_bounds, gather, index_shape, index_within, scatter_add, take_along
+from fungrad.primitives.indexing import check_bounds, gather, index_within, scatter_add, take_along
 from fungrad.primitives.selection import where
 
 
@@ -44,7 +44,7 @@ def getitem(x: Any, key: Any) -> Any:
         if shape:
             return structural.slice_(x, (_position(key, 0, shape[0]),))
     plan = _parse(key if type(key) is tuple else (key,), x.shape)
-    y = structural.slice_(x, plan.index) if plan.index else x
+    y = structural.slice_(x, plan.basic) if plan.basic else x
     if plan.flips:
         y = structural.flip(y, plan.flips)
     if plan.new_axes:
@@ -55,7 +55,7 @@ def getitem(x: Any, key: Any) -> Any:
 class _Plan(NamedTuple):
     """A key in terms of the primitives."""
 
-    index: structural.Index
+    basic: structural.Index
     flips: tuple[int, ...]  # axes of the slice
     new_axes: tuple[int, ...] = ()  # positions among the axes of the basic result
     arrays: tuple[tuple[int, int, Any], ...] = ()  # its axis in the basic result, in x (-1: a new one), the index
@@ -170,8 +170,8 @@ def _as_index(item: Any) -> Any:
         return operator.index(item)
     except TypeError:
         raise IndexError(
-            "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean arrays are valid "
-            f"indices, got {type(item).__name__}"
+            "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean arrays are "
+            f"valid indices, got {type(item).__name__}"
         ) from None
 
 
@@ -180,7 +180,9 @@ def _as_traced_index(item: Tracer) -> Any:
     if kind == "b":
         return known_mask(item, "x[mask]")
     if kind not in "iu":
-        raise IndexError(f"arrays used as indices must be of integer (or boolean) type, got a traced array of type {item.aval!r}")
+        raise IndexError(
+            f"arrays used as indices must be of integer (or boolean) type, got a traced array of type {item.aval!r}"
+        )
     return item
 
 
@@ -191,7 +193,7 @@ def known_mask(mask: Any, call: str) -> np.ndarray[Any, Any]:
     if isinstance(value, ShapedArray):
         raise NonConcreteBooleanIndexError(
             f"{call} at {here()}: the mask of type {value!r} is traced and its value is not known, because "
-            f"{mask.recording_that_hides().describe()} records without values, so the shape of the result is not known either. "
+            f"{mask.recording_that_hides().describe()} records without values, so the result's shape is unknown too. "
             "Keep the shape and use np.where(mask, x, 0) (np.sum(np.where(mask, x, 0)) for a sum over the selected); "
             "or keep what the mask depends on out of the transform."
         )
@@ -199,7 +201,7 @@ def known_mask(mask: Any, call: str) -> np.ndarray[Any, Any]:
 
 
 def _expand_ellipsis(items: list[Any], rank: int) -> list[Any]:
-    """Full slices behind the ellipsis, or behind the last item. Even one that stands for no axis separates, so it stays."""
+    """Full slices behind the ellipsis or the last item. The ellipsis stays: it separates even without an axis."""
     used = 0
     for item in items:
         if item is not None and item is not Ellipsis:
@@ -232,7 +234,6 @@ def _look_up(x: Any, y: Any, plan: _Plan) -> Any:
         for _, axis, index in plan.arrays:
             if type(index) is not Tracer and axis >= 0:
                 check_bounds(index, typeof(x).shape[axis], axis)
-    index_shape(indices)
     first = axes[0]
     if plan.front or axes[-1] - first >= len(axes):
         y = structural.transpose(y, (*axes, *[k for k in range(typeof(y).ndim) if k not in axes]))
@@ -365,7 +366,9 @@ def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = 
     rank = typeof(x).ndim
     if dtype is None:
         return structural.reduce_sum(x, (rank - 1,))
-    return structural.convert(structural.reduce_sum(structural.convert(x, np.dtype(dtype)), (rank - 1,)), np.dtype(dtype))
+    return structural.convert(
+        structural.reduce_sum(structural.convert(x, np.dtype(dtype)), (rank - 1,)), np.dtype(dtype)
+    )
 
 
 def _triangle(m: Any, mask: Any) -> Any:
@@ -376,7 +379,11 @@ def _triangle(m: Any, mask: Any) -> Any:
 
 
 def _lower(m: Any, k: int) -> np.ndarray[Any, Any]:
-    return np.tri(*typeof(as_array(m)).shape[-2:], k=k, dtype=bool)
+    shape = typeof(as_array(m)).shape
+    if not shape:
+        raise ValueError("tril and triu expect an array of at least one axis")
+    mask: np.ndarray[Any, Any] = np.tri(shape[-min(2, len(shape))], shape[-1], k, bool)
+    return mask
 
 
 @implements(np.tril)
@@ -407,7 +414,9 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     """Take each element from the array among ``choices`` that the integer in ``a`` numbers; all broadcast."""
     refuse("choose", out=(out, None))
     number = _as_indices(a)
-    arrays = _common_dtype([getitem(choices, k) for k in range(choices.shape[0])] if type(choices) is Tracer else choices)
+    arrays = _common_dtype(
+        [getitem(choices, k) for k in range(choices.shape[0])] if type(choices) is Tracer else choices
+    )
     shape = np.broadcast_shapes(typeof(number).shape, *[typeof(c).shape for c in arrays])
     number = index_within(number, len(arrays), "strict" if mode == "raise" else mode)
     stacked = structural.stack([structural.broadcast_to(c, shape) for c in arrays])

@@ -1,4 +1,4 @@
-"""NumPy's functions that put arrays together and take them apart: concatenate, stack, block, split, pad, insert, delete.
+"""NumPy's functions that put arrays together and take them apart: concatenate, stack, block, split, pad, insert.
 
 All are linear maps that move elements, so the derivative of each piece of the result is that of the piece it came from.
 Dtypes promote as in NumPy, where a Python number in a list counts as the array that NumPy makes of it.
@@ -6,6 +6,7 @@ Dtypes promote as in NumPy, where a Python number in a list counts as the array 
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -18,8 +19,18 @@ from fungrad.core.aval import typeof
 from fungrad.core.trace import Tracer, known_value
 from fungrad.errors import ConcretizationTypeError, UnsupportedOperationError
 from fungrad.numpy.dispatch import implements
-from fungrad.numpy.shaping import as_array, as_shape, broadcast_to, expand_dims, plain, promote, ravel, refuse, stack_equal
-from fungrad.numpy.shaping import atleast_1d, atleast_2d, atleast_3d
+from fungrad.numpy.shaping import (
+    as_array,
+    as_shape,
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    broadcast_to,
+    plain,
+    promote,
+    ravel,
+    refuse,
+)
 from fungrad.primitives import structural
 from fungrad.primitives.arithmetic import add, mul, sub
 from fungrad.primitives.indexing import gather
@@ -30,9 +41,9 @@ def _arrays(call: str, arrays: Any) -> list[Any]:
     if type(arrays) is Tracer or isinstance(arrays, np.ndarray):
         if not arrays.shape:
             raise TypeError(f"{call}: expected a sequence of arrays, got one array without axes")
-        return unstack(arrays)
+        return list(unstack(arrays))
     if not hasattr(arrays, "__getitem__"):
-        raise TypeError("arrays to stack must be passed as a \"sequence\" type such as list or tuple.")
+        raise TypeError('arrays to stack must be passed as a "sequence" type such as list or tuple.')
     return [as_array(x) for x in arrays]
 
 
@@ -47,14 +58,16 @@ def _join(call: str, arrays: Sequence[Any], axis: int, dtype: Any = None, castin
     for k, own in enumerate(shapes):
         if len(own) != rank or any(n != m for j, (n, m) in enumerate(zip(own, shapes[0], strict=True)) if j != axis):
             raise ValueError(
-                f"{call}: all the input arrays must have the same shape but for axis {axis}; array at index 0 has shape {shapes[0]} "
-                f"and array at index {k} has shape {own}"
+                f"{call}: all the input arrays must have the same shape but for axis {axis}; "
+                f"array at index 0 has shape {shapes[0]} and array at index {k} has shape {own}"
             )
     return structural.concatenate(promote(arrays, dtype, casting), axis)
 
 
 @implements(np.concatenate)
-def concatenate(arrays: Any, /, axis: int | None = 0, out: Any = None, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
+def concatenate(
+    arrays: Any, /, axis: int | None = 0, out: Any = None, *, dtype: Any = None, casting: Any = "same_kind"
+) -> Any:
     """Join arrays along an axis that they have; flattened if the axis is None."""
     refuse("concatenate", out=(out, None))
     parts = _arrays("concatenate", arrays)
@@ -106,7 +119,9 @@ def dstack(tup: Any) -> Any:
 @implements(np.column_stack)
 def column_stack(tup: Any) -> Any:
     """Join along the second axis; vectors become columns."""
-    parts = [structural.reshape(x, (typeof(x).size, 1)) if typeof(x).ndim < 2 else x for x in _arrays("column_stack", tup)]
+    parts = [
+        structural.reshape(x, (typeof(x).size, 1)) if typeof(x).ndim < 2 else x for x in _arrays("column_stack", tup)
+    ]
     return _join("column_stack", parts, 1)
 
 
@@ -120,7 +135,7 @@ def block(arrays: Any) -> Any:
 
 def _block_depth(arrays: Any) -> int:
     if isinstance(arrays, tuple):
-        raise TypeError("arrays is a tuple. Only lists can be used to arrange blocks, and np.block does not allow implicit conversion from tuple to ndarray.")
+        raise TypeError("numpy.block takes nested lists; a tuple among them is neither a list nor an array")
     if not isinstance(arrays, list):
         return 0
     if not arrays:
@@ -164,7 +179,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
             raise ValueError("number sections must be larger than 0.")
         each, extra = divmod(n, sections)
         cuts = [0, *np.cumsum([each + 1] * extra + [each] * (sections - extra)).tolist()]
-        bounds = list(zip(cuts[:-1], cuts[1:], strict=True))
+        bounds = list(itertools.pairwise(cuts))
     else:
         at = [operator.index(i) for i in plain(indices_or_sections, "split", "indices_or_sections").tolist()]
         bounds = [slice(a, b).indices(n)[:2] for a, b in zip([0, *at], [*at, n], strict=True)]
@@ -275,7 +290,12 @@ def _pad_widths(pad_width: Any, rank: int) -> list[tuple[int, int]]:
 
 
 def _check_pad_arguments(mode: Any, kwargs: dict[str, Any]) -> None:
-    allowed = {"constant": {"constant_values"}, "linear_ramp": {"end_values"}, "reflect": {"reflect_type"}, "symmetric": {"reflect_type"}}
+    allowed = {
+        "constant": {"constant_values"},
+        "linear_ramp": {"end_values"},
+        "reflect": {"reflect_type"},
+        "symmetric": {"reflect_type"},
+    }
     if mode not in (*allowed, *_BY_INDEX):
         raise UnsupportedOperationError(
             f"numpy.pad(..., mode={mode!r}) at {here()} is not supported on traced arrays; constant, linear_ramp and "
@@ -310,7 +330,9 @@ def _ramp_side(x: Any, axis: int, width: int, end: Any, after: bool) -> Any:
     """From the edge of x in equal steps to the end value."""
     aval = typeof(x)
     if aval.dtype.kind not in "fc":
-        raise UnsupportedOperationError(f"numpy.pad(..., mode='linear_ramp') at {here()} is supported on floating-point arrays only, not on {aval!r}")
+        raise UnsupportedOperationError(
+            f"numpy.pad(..., mode='linear_ramp') at {here()} is supported on floating-point arrays, not on {aval!r}"
+        )
     n = aval.shape[axis]
     if not n:
         raise ValueError(f"can't extend empty axis {axis} using modes other than 'constant' or 'empty'")
@@ -367,11 +389,13 @@ def _positions(obj: Any, call: str, n: int) -> np.ndarray[Any, Any]:
 
 @implements(np.trim_zeros)
 def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
-    """Cut off the zeros at the front ("f") and back ("b"), which must be known; the derivative ignores that the cut depends on them."""
+    """Cut off the zeros, which must be known, at the front ("f") and the back ("b")."""
     x = as_array(filt)
     value = known_value(x)
     if typeof(value) is value:
-        raise ConcretizationTypeError(f"numpy.trim_zeros at {here()}: the zeros of a traced array of type {value!r} are not known")
+        raise ConcretizationTypeError(
+            f"numpy.trim_zeros at {here()}: the zeros of a traced array of type {value!r} are not known"
+        )
     if set(trim.lower()) - {"f", "b"}:
         raise ValueError(f"unexpected character(s) in `trim`: {trim!r}")
     rank = typeof(x).ndim
@@ -381,6 +405,10 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
         n = typeof(x).shape[k]
         found = positions[k].size > 0
         start = (int(positions[k].min()) if found else n) if "f" in trim.lower() else 0
-        stop = (int(positions[k].max()) + 1 if found else start if "f" in trim.lower() else 0) if "b" in trim.lower() else n
+        stop = (
+            (int(positions[k].max()) + 1 if found else start if "f" in trim.lower() else 0)
+            if "b" in trim.lower()
+            else n
+        )
         x = structural.slice_axis(x, k, start, stop)
     return x

@@ -15,13 +15,13 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from fungrad.core.aval import FLOAT, typeof
 from fungrad.core.trace import Tracer
-from fungrad.numpy.dispatch import UFUNC_METHODS, UFUNCS, implements
+from fungrad.numpy.dispatch import UFUNC_METHODS, implements
 from fungrad.numpy.shaping import as_array, refuse
 from fungrad.primitives import cumulative, reductions
 from fungrad.primitives.arithmetic import add, div, mul, sub
-from fungrad.primitives.comparison import equal, isfinite, logical_not, logical_or
+from fungrad.primitives.comparison import isfinite, logical_not, logical_or
 from fungrad.primitives.complex_parts import conj, real
-from fungrad.primitives.exponential import exp, log, sqrt
+from fungrad.primitives.exponential import exp, log
 from fungrad.primitives.extrema import maximum, minimum
 from fungrad.primitives.reductions import Axes
 from fungrad.primitives.selection import where as select
@@ -309,8 +309,7 @@ def std(
 ) -> Any:
     """Take the square root of `var`. Where all elements are equal the derivative, 0/0, is taken to be 0."""
     variance = var(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
-    constant = equal(variance, 0)
-    return select(constant, 0, sqrt(select(constant, 1, variance)))
+    return reductions.safe_sqrt(variance)
 
 
 # Accumulations
@@ -379,12 +378,12 @@ def _outer(ufunc: np.ufunc) -> Callable[..., Any]:
     def outer(a: Any, b: Any, **arguments: Any) -> Any:
         refuse(f"{ufunc.__name__}.outer", **{name: (value, None) for name, value in arguments.items()})
         a, b = _array(a), _array(b)
-        return UFUNCS[ufunc](reshape(a, (*a.shape, *(1,) * len(b.shape))), b)
+        return ufunc(reshape(a, (*a.shape, *(1,) * len(b.shape))), b)
 
     return outer
 
 
-for _ufunc, _function in {
+_REDUCE: dict[np.ufunc, Callable[..., Any]] = {
     np.add: sum,
     np.multiply: prod,
     np.maximum: max,
@@ -392,18 +391,19 @@ for _ufunc, _function in {
     np.logical_and: all,
     np.logical_or: any,
     np.logaddexp: _logsumexp,
-}.items():
-    UFUNC_METHODS[_ufunc, "reduce"] = _reducer(_function)
+}
 
-for _ufunc, _function in {
+_ACCUMULATE: dict[np.ufunc, Callable[..., Any]] = {
     np.add: cumulative.cumsum,
     np.multiply: cumulative.cumprod,
     np.maximum: cumulative.cummax,
     np.minimum: cumulative.cummin,
-}.items():
-    UFUNC_METHODS[_ufunc, "accumulate"] = _accumulator(_function, f"{_ufunc.__name__}.accumulate")
+}
 
-for _ufunc in [
-    u for u in vars(np).values() if isinstance(u, np.ufunc) and (u.nin, u.nout) == (2, 1) and u.signature is None
-]:
-    UFUNC_METHODS[_ufunc, "outer"] = _outer(_ufunc)
+_BINARY = [u for u in vars(np).values() if isinstance(u, np.ufunc) and (u.nin, u.nout, u.signature) == (2, 1, None)]
+
+UFUNC_METHODS.update({(u, "reduce"): _reducer(fun) for u, fun in _REDUCE.items()})
+UFUNC_METHODS.update(
+    {(u, "accumulate"): _accumulator(fun, f"{u.__name__}.accumulate") for u, fun in _ACCUMULATE.items()}
+)
+UFUNC_METHODS.update({(u, "outer"): _outer(u) for u in _BINARY})

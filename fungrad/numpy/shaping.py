@@ -1,4 +1,4 @@
-"""NumPy's functions that rearrange the elements of one array: reshape, transpose, broadcast, flip, roll, repeat, copies.
+"""NumPy's functions that rearrange the elements of one array: reshape, transpose, broadcast, flip, roll, repeat.
 
 Each takes NumPy's arguments, normalises them and calls a structural primitive. All are linear maps that move elements,
 so their derivatives are the same functions of the tangent and have no kinks. `as_array`, `promote` and the refusals at
@@ -30,9 +30,10 @@ Axes = int | Sequence[int] | None
 def refuse(call: str, **arguments: tuple[Any, Any]) -> None:
     """Raise for the first argument, given as name=(value, default), that is not at its default."""
     for name, (value, default) in arguments.items():
-        if value is not default and value != default:
+        if value is not default and (default is None or value != default):
             raise UnsupportedOperationError(
-                f"numpy.{call}(..., {name}={value!r}) at {here()}: argument {name!r} is not supported on traced arrays; leave it at {default!r}"
+                f"numpy.{call}(..., {name}=...) at {here()}: this argument is not supported on traced arrays; "
+                f"leave it at {default!r}"
             )
 
 
@@ -40,14 +41,14 @@ def plain(x: Any, call: str, argument: str) -> Any:
     """An argument that decides the shape of the result, as a plain array; an error if its value is not known."""
     if type(x) is Tracer:
         raise ConcretizationTypeError(
-            f"numpy.{call} at {here()}: argument {argument!r} decides the shape of the result and so must be a plain array, but it is a "
-            f"traced one of type {x.aval!r}. Compute it outside of the transform, or from known values."
+            f"numpy.{call} at {here()}: argument {argument!r} decides the shape of the result and so must be a "
+            f"plain array, but it is a traced one of type {x.aval!r}. Compute it from known values."
         )
     return np.asarray(x)
 
 
 def as_array(x: Any) -> Any:
-    """An array (traced or plain) of what NumPy would accept as one: a number, or nested lists that may hold traced arrays."""
+    """An array, traced or plain, of what NumPy takes for one: a number, or nested lists that may hold traced arrays."""
     if type(x) is Tracer:
         aval = x.aval
         return structural.convert(x, aval.dtype) if aval.weak else x
@@ -124,8 +125,7 @@ def reshape(a: Any, /, shape: Any, order: Any = "C", *, copy: Any = None) -> Any
     own = typeof(x).shape
     full = _complete(as_shape(shape), own)
     if order == "F":
-        reverse = structural.reshape(_reverse(x), full[::-1])
-        return _reverse(reverse)
+        return _reverse(structural.reshape(_reverse(x), full[::-1]))
     refuse("reshape", order=(order, "C"))
     return structural.reshape(x, full)
 
@@ -247,7 +247,10 @@ def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
     x, new = as_array(array), as_shape(shape)
     own = typeof(x).shape
     if len(own) > len(new) or any(n not in (1, m) for n, m in zip(own[::-1], new[::-1], strict=False)):
-        raise ValueError(f"operands could not be broadcast together with remapped shapes [original->remapped]: {own} and requested shape {new}")
+        raise ValueError(
+            "operands could not be broadcast together with remapped shapes [original->remapped]: "
+            f"{own} and requested shape {new}"
+        )
     return structural.broadcast_to(x, new)
 
 
@@ -267,7 +270,13 @@ def _at_least(rank: int, arys: tuple[Any, ...]) -> Any:
         own = typeof(x).shape
         missing = rank - len(own)
         # NumPy puts the new axes in front, but a matrix becomes (m, n, 1) and a vector (1, n, 1).
-        full = (*own, 1) if missing == 1 and rank == 3 else (1, *own, 1) if missing == 2 and rank == 3 else (1,) * missing + own
+        full = (
+            (*own, 1)
+            if missing == 1 and rank == 3
+            else (1, *own, 1)
+            if missing == 2 and rank == 3
+            else (1,) * missing + own
+        )
         results.append(structural.reshape(x, full))
     return results[0] if len(results) == 1 else tuple(results)
 
@@ -286,7 +295,7 @@ def atleast_2d(*arys: Any) -> Any:
 
 @implements(np.atleast_3d)
 def atleast_3d(*arys: Any) -> Any:
-    """Give arrays at least three axes: (n,) becomes (1, n, 1) and (m, n) becomes (m, n, 1); a tuple for several arrays."""
+    """Give arrays at least three axes: (n,) becomes (1, n, 1), (m, n) becomes (m, n, 1); a tuple for several arrays."""
     return _at_least(3, arys)
 
 
@@ -428,7 +437,9 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> A
     refuse("astype", device=(device, None))
     target = np.dtype(dtype)
     if target.kind not in "biufc":
-        raise UnsupportedOperationError(f"astype({dtype!r}) at {here()}: a traced array converts to numeric dtypes only, not to {target!r}")
+        raise UnsupportedOperationError(
+            f"astype({dtype!r}) at {here()}: a traced array converts to numeric dtypes only, not to {target!r}"
+        )
     return structural.convert(as_array(x), target)
 
 
@@ -444,35 +455,45 @@ def copy(a: Any, order: Any = "K", subok: bool = False) -> Any:
     return x if type(x) is Tracer else np.array(x)
 
 
-def _like(call: str, a: Any, dtype: Any, order: Any, shape: Any, device: Any) -> tuple[Shape, np.dtype[Any]]:
-    if order not in ("C", "K", "A"):
-        refuse(call, order=(order, "K"))
+def _like(call: str, a: Any, dtype: Any, shape: Any, device: Any) -> tuple[Shape, np.dtype[Any]]:
+    """The shape and dtype of a new array; its memory layout (order) is not copied, nothing depends on it."""
     refuse(call, device=(device, None))
     aval = typeof(as_array(a))
     return (aval.shape if shape is None else as_shape(shape)), (aval.dtype if dtype is None else np.dtype(dtype))
 
 
 @implements(np.zeros_like, np.empty_like)
-def zeros_like(a: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
+def zeros_like(
+    a: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+) -> Any:
     """Return a plain array of zeros of the same shape and dtype (``empty_like`` too)."""
-    return np.zeros(*_like("zeros_like", a, dtype, order, shape, device))
+    return np.zeros(*_like("zeros_like", a, dtype, shape, device))
 
 
 empty_like = zeros_like
 
 
 @implements(np.ones_like)
-def ones_like(a: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
+def ones_like(
+    a: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+) -> Any:
     """Return a plain array of ones of the same shape and dtype."""
-    return np.ones(*_like("ones_like", a, dtype, order, shape, device))
+    return np.ones(*_like("ones_like", a, dtype, shape, device))
 
 
 @implements(np.full_like)
 def full_like(
-    a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: Any = "K",
+    subok: bool = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
 ) -> Any:
-    """Return an array of the same shape and dtype filled with a value, which may be traced and then carries its derivative."""
-    new, target = _like("full_like", a, dtype, order, shape, device)
+    """Return an array of the same shape and dtype filled with a value; a traced one carries its derivative."""
+    new, target = _like("full_like", a, dtype, shape, device)
     fill = as_array(fill_value)
     if type(fill) is not Tracer:
         return np.full(new, fill, target)

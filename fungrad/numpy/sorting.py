@@ -31,19 +31,24 @@ def _along(a: Any, axis: int | None) -> tuple[Any, int]:
     return x, normalize_axis_index(operator.index(axis), typeof(x).ndim)
 
 
+def _stable(kind: str | None, stable: bool | None) -> bool:
+    return bool(stable) or kind in ("stable", "mergesort")
+
+
 @implements(np.sort)
 def sort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: bool | None = None) -> Any:
-    """Sort along an axis (None: the flattened array). Equal elements keep their order, whatever ``kind`` says."""
+    """Sort along an axis (None: the flattened array). Among equal elements the derivative goes with one of their orders."""
     refuse("sort", order=(order, None))
-    return sorting.sort(*_along(a, axis))
+    return sorting.sort(*_along(a, axis), _stable(kind, stable))
 
 
 @implements(np.argsort)
 def argsort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: bool | None = None) -> Any:
-    """Find the order that sorts along an axis; equal elements keep theirs. It has no derivative."""
+    """Find the order that sorts along an axis; equal elements keep theirs if ``kind="stable"``. It has no derivative."""
     refuse("argsort", order=(order, None))
     x = as_array(a)
-    return sorting.argsort(*_along(x if typeof(x).shape else reshape(x, (1,)), axis))  # a scalar has one position
+    x, k = _along(x if typeof(x).shape else reshape(x, (1,)), axis)  # a scalar has one position
+    return sorting.argsort(x, k, _stable(kind, stable))
 
 
 def _kth(kth: Any, size: int) -> tuple[int, ...]:
@@ -88,9 +93,9 @@ def lexsort(keys: Any, axis: int = -1) -> Any:
     for key in keys:
         x, k = _along(key, axis)
         if order is None:
-            order = sorting.argsort(x, k)
+            order = sorting.argsort(x, k, stable=True)
         else:
-            order = sorting.permute(order, sorting.argsort(sorting.permute(x, order, k), k), k)
+            order = sorting.permute(order, sorting.argsort(sorting.permute(x, order, k), k, stable=True), k)
     if order is None:
         raise TypeError("need sequence of keys with len > 0 in lexsort")
     return order
@@ -171,7 +176,8 @@ def unique(
     """
     x = as_array(ar)
     known = _known("unique", x)
-    _, first, *others = np.unique(known, True, return_inverse, return_counts, axis, equal_nan=equal_nan)
+    distinct: Any = np.unique  # NumPy's stub has no overload for flags that are variables
+    _, first, *others = distinct(known, True, return_inverse, return_counts, axis, equal_nan=equal_nan)
     if axis is None:
         values = gather(reshape(x, (typeof(x).size,)), first)
     else:

@@ -84,7 +84,7 @@ _CONSTANT_EXPONENTS, _PYTHON_NUMBERS = (int, float), (int, float, complex)
 
 def _power(x: Any, y: Any) -> Any:
     if type(x) is np.ndarray and (type(y) not in _CONSTANT_EXPONENTS or x.dtype.kind == "b"):
-        return np.power(x, y)  # the operator's dtype depends on the value of a scalar y: for booleans, in NumPy 2.0 for all
+        return np.power(x, y)  # of booleans, and in NumPy 2.0, the operator's dtype depends on the value of y
     try:
         out = x**y
     except (ZeroDivisionError, OverflowError):

@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 import string
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,15 @@ def fresh_label(used: str) -> str:
     return chr(code)
 
 
+@cache
+def alphabet(count: int) -> str:
+    """This many different labels."""
+    labels = ""
+    for _ in range(count):
+        labels += fresh_label(labels)
+    return labels
+
+
 # The implementation. A plan is a function of two arrays, made once for a spec; it leaves to BLAS what BLAS can read
 # as it is (a transposed matrix, a stack of matrices with strides) and merges axes by reshape, which copies only where
 # the axes of a kind do not stand together.
@@ -73,7 +82,7 @@ def _plan(spec: str) -> Product:
         return lambda x, y: flipped(y, x)
     if not batch and len(left) <= 1 and len(right) <= 1 and len(summed) == 1:
         return _matrix_plan(a, b, summed[0])
-    if not left and not right and list(b) == list(a) and list(a) != batch + summed and len(batch) == 1:
+    if not left and not right and a == b and list(a) != batch + summed:
         # A dot product for each element along an axis that is not the first: rows are added up, not columns walked.
         return lambda x, y: np.einsum(f"{_ascii(a)},{_ascii(a)}->{_ascii(a, result)}", x, y)
     return _merged_plan(a, b, result, batch, left, right, _order_of_sum(a, b, summed))
@@ -173,14 +182,19 @@ def _contract_abstract(x: ShapedArray, y: ShapedArray, *, spec: str) -> ShapedAr
     return ShapedArray(tuple([sizes[n] for n in result]), mul_p.abstract(*scalars).dtype)
 
 
+def _as_dtype(out: Any, x: ShapedArray) -> Any:
+    """A product of the cotangent in the dtype of the operand: mixed operands were promoted."""
+    return out if type(out) is np.ndarray and out.dtype == x.dtype else convert(out, x.dtype)
+
+
 def _contract_transpose_x(ct: Any, x: ShapedArray, y: Any, *, spec: str) -> Any:
     a, b, result = parse_spec(spec)
-    return convert(contract(ct, y, f"{result},{b}->{a}"), x.dtype)
+    return _as_dtype(contract(ct, y, f"{result},{b}->{a}"), x)
 
 
 def _contract_transpose_y(ct: Any, x: Any, y: ShapedArray, *, spec: str) -> Any:
     a, b, result = parse_spec(spec)
-    return convert(contract(ct, x, f"{result},{a}->{b}"), y.dtype)
+    return _as_dtype(contract(ct, x, f"{result},{a}->{b}"), y)
 
 
 def _contract_batch(axis: Any, batched: Sequence[bool], x: Any, y: Any, *, spec: str) -> Any:

@@ -3,9 +3,10 @@
     cumsum     linear; its adjoint is the cumulative sum from the other end
     cumprod, cummax, cummin     the derivative is carried through a tree of pairwise combinations
 
-A combination of two spans (value p, tangent t) is associative: for products (p q, t q + p s). A cumulative scan by such a
-combination needs 2 n of them in 2 log n array operations (Blelloch 1990, Prefix Sums and Their Applications), divides by nothing, so that zeros are
-no exception, and consists of primitives, so that it can be differentiated again.
+The combination of two neighbouring spans of elements, each a value and its tangent, is associative: (p, t) and (q, s)
+make (p q, t q + p s) for products. A cumulative scan by such a combination takes 2 n of them in 2 log n array operations
+(Blelloch 1990, Prefix Sums and Their Applications), divides by nothing, so that zeros are no exception, and consists of
+primitives, so that it can be differentiated again.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from fungrad.primitives.arithmetic import add, mul
 from fungrad.primitives.comparison import equal, greater, less
 from fungrad.primitives.extrema import maximum, minimum
 from fungrad.primitives.selection import where
-from fungrad.primitives.structural import concatenate, flip, slice_axis, unslice
+from fungrad.primitives.structural import concatenate, flip, slice_axis, unslice_
 
 Pair = tuple[Any, Any]
 """A value and its tangent."""
@@ -84,13 +85,19 @@ def _scan(combine: Combine, elements: Pair, axis: int) -> Pair:
     return _interleave(even[0], odd[0], axis, n), _interleave(even[1], odd[1], axis, n)
 
 
+def _scan_from(combine: Combine, elements: Pair, axis: int, reverse: bool) -> Pair:
+    if not reverse:
+        return _scan(combine, elements, axis)
+    x, t = _scan(combine, (flip(elements[0], (axis,)), flip(elements[1], (axis,))), axis)
+    return flip(x, (axis,)), flip(t, (axis,))
+
+
 def _interleave(even: Any, odd: Any, axis: int, n: int) -> Any:
     shape = typeof(even).shape
     whole = (*shape[:axis], n, *shape[axis + 1 :])
-    steps = tuple([2 if k == axis else 1 for k in range(len(shape))])
 
     def spread(x: Any, start: int) -> Any:
-        return unslice(x, whole, tuple([start if k == axis else 0 for k in range(len(shape))]), whole, steps)
+        return unslice_(x, whole, (*(None,) * axis, (start, n, 2)))
 
     return add(spread(even, 0), spread(odd, 1))
 
@@ -111,11 +118,7 @@ def _extremum(of: Callable[[Any, Any], Any], better: Callable[[Any, Any], Any]) 
 
 def _cumulative(name: str, ufunc: np.ufunc, combine: Combine) -> General:
     def jvp(primals: Sequence[Any], tangents: Sequence[Any], out: Any, *, axis: int, reverse: bool) -> Any:
-        x, t = primals[0], tangents[0]
-        if reverse:
-            x, t = flip(x, (axis,)), flip(t, (axis,))
-        t = _scan(combine, (x, t), axis)[1]
-        return flip(t, (axis,)) if reverse else t
+        return _scan_from(combine, (primals[0], tangents[0]), axis, reverse)[1]
 
     def batch(axis_: Any, batched: Sequence[bool], x: Any, *, axis: int, reverse: bool) -> Any:
         return prim.bind(x, axis=axis + 1, reverse=reverse)
@@ -132,6 +135,11 @@ cummin_p = _cumulative("cummin", np.minimum, _extremum(minimum, less))
 def cumprod(x: Any, axis: int, reverse: bool = False) -> Any:
     """The products of the elements up to each one along an axis (``reverse``: from each one on)."""
     return cumprod_p.bind(x, axis=axis, reverse=reverse)
+
+
+def cumprod_with_tangent(x: Any, t: Any, axis: int, reverse: bool = False) -> Pair:
+    """`cumprod` and its tangent for the tangent t of x."""
+    return _scan_from(_product, (x, t), axis, reverse)
 
 
 def cummax(x: Any, axis: int, reverse: bool = False) -> Any:

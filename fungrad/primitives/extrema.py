@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fungrad.core.elementwise import Elementwise
+from fungrad.core.trace import Tracer
 from fungrad.primitives.arithmetic import mul
 from fungrad.primitives.comparison import equal
 from fungrad.primitives.selection import where
@@ -19,7 +20,17 @@ from fungrad.primitives.selection import where
 
 def _share(t: Any, x: Any, other: Any, out: Any) -> Any:
     """All of t where the result is x, half of it where it is the other one too, else 0."""
-    return where(equal(x, out), where(equal(x, other), mul(t, 0.5), t), 0)
+    tied = equal(x, other)
+    if _may_hold(tied):
+        t = where(tied, mul(t, 0.5), t)
+    return where(equal(x, out), t, 0)
+
+
+def _may_hold(condition: Any) -> bool:
+    """False if a condition is known to hold nowhere: ties are rare, and two passes over large arrays are saved."""
+    if type(condition) is Tracer:
+        return True
+    return bool(condition.any() if type(condition) is np.ndarray else condition)
 
 
 maximum_p = Elementwise(

@@ -3,8 +3,8 @@
     gather(x, i1, ..., ik; start)       out[a, j, b] = x[a, i1[j], ..., ik[j], b]
     scatter_add(t, i1, ..., ik; start)  out = 0;  out[a, i1[j], ..., ik[j], b] += t[a, j, b]
 
-``a`` runs over the first ``start`` axes and ``b`` over those behind the indexed ones; ``j`` runs over the shape that the
-index arrays broadcast to. So the index arrays always stand for adjacent axes; the caller transposes where they do not.
+``a`` runs over the first ``start`` axes and ``b`` over those behind the indexed ones; ``j`` runs over the shape that
+the index arrays broadcast to. So these always stand for adjacent axes; the caller transposes where they do not.
 Negative indices count from the end and an index out of bounds is an IndexError, as in NumPy. ``unique`` promises that
 no element is addressed twice, and saves the adjoint the search for duplicates.
 
@@ -30,11 +30,15 @@ _ALL = slice(None)
 def index_shape(indices: Sequence[Any]) -> Shape:
     """The shape that index arrays broadcast to; an IndexError in NumPy's words when there is none."""
     shapes = [typeof(i).shape for i in indices]
+    if len(shapes) == 1:
+        return shapes[0]
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:
         text = " ".join(str(s).replace(" ", "") for s in shapes)
-        raise IndexError(f"shape mismatch: indexing arrays could not be broadcast together with shapes {text}") from None
+        raise IndexError(
+            f"shape mismatch: indexing arrays could not be broadcast together with shapes {text}"
+        ) from None
 
 
 def check_bounds(index: np.ndarray[Any, Any], size: int, axis: int) -> tuple[int, int]:
@@ -147,11 +151,14 @@ def _add_at(total: np.ndarray[Any, Any], t: Any, indices: Sequence[Any], axis: i
         return
     if not np.size(t):
         return
+    # numpy.add.at is fast for one flat index array into one axis, and slow for everything else.
+    if total.ndim == 1:
+        np.add.at(total, np.reshape(key[0], -1), np.reshape(t, -1))
+        return
     if not total.flags.c_contiguous:
         np.add.at(total, key, t)
         return
-    # numpy.add.at is fast for one index array into one axis: spell the addresses out. Rows are long enough for a
-    # search for duplicates to pay, since without any an indexed assignment moves whole rows.
+    # So spell the addresses out. Where whole rows move, look for duplicates first: without any, indexed += is right.
     k = len(indices)
     sizes = total.shape[axis : axis + k]
     flat = _flat_index(key[axis:], sizes, axis)
@@ -178,7 +185,9 @@ def _flat_index(indices: Sequence[Any], sizes: Shape, axis: int) -> np.ndarray[A
 def _has_duplicates(flat: np.ndarray[Any, Any], size: int) -> bool:
     if flat.size > size:
         return True
-    if flat.size * 8 > size:  # counting is linear in the size of the array, sorting nearly linear in the number of indices
+    if (
+        flat.size * 8 > size
+    ):  # counting is linear in the size of the array, sorting nearly linear in the number of indices
         return bool(np.bincount(flat, minlength=1).max() > 1)
     ordered = np.sort(flat)
     return bool((ordered[1:] == ordered[:-1]).any())
@@ -238,12 +247,12 @@ index_within_p = NoTangent(
 
 
 def index_within(i: Any, size: int, mode: str) -> Any:
-    """Indices in [0, size) by ``mode``: "wrap" (modulo), "clip" (negative ones to 0), "strict" (ValueError if outside)."""
+    """Indices in [0, size): "wrap" takes them modulo the size, "clip" the nearest, "strict" refuses those outside."""
     return index_within_p.bind(i, size=size, mode=mode)
 
 
 def take_along(x: Any, indices: Any, axis: int, unique: bool = False) -> Any:
-    """Element ``[..., indices[..., j, ...], ...]`` at ``[..., j, ...]``: an index array of x's rank along one axis (from 0).
+    """Look up along one axis (counted from 0) by an index array of x's rank: argsort's result sorts x.
 
     ``unique`` promises that no element is taken twice (a permutation).
     """
@@ -251,6 +260,7 @@ def take_along(x: Any, indices: Any, axis: int, unique: bool = False) -> Any:
     if len(shape) == 1:
         return gather(x, indices, unique=unique)
     every = [
-        indices if k == axis else np.arange(n).reshape((1,) * k + (n,) + (1,) * (len(shape) - k - 1)) for k, n in enumerate(shape)
+        indices if k == axis else np.arange(n).reshape((1,) * k + (n,) + (1,) * (len(shape) - k - 1))
+        for k, n in enumerate(shape)
     ]
     return gather(x, *every, unique=unique)

@@ -16,29 +16,32 @@ from typing import Any
 import numpy as np
 
 from fungrad.core.aval import BOOL, Shape, ShapedArray, typeof
-from fungrad.core.elementwise import NoTangent
-from fungrad.core.primitive import General
-from fungrad.primitives.arithmetic import div, mul, sub
+from fungrad.core.elementwise import Elementwise, NoTangent
+from fungrad.core.primitive import General, Linear
+from fungrad.primitives.arithmetic import add, div, mul, sub
 from fungrad.primitives.comparison import equal
 from fungrad.primitives.complex_parts import conj, real
-from fungrad.primitives.cumulative import cumprod
+from fungrad.primitives.contraction import alphabet, contract
+from fungrad.primitives.cumulative import cumprod, cumprod_with_tangent
 from fungrad.primitives.selection import where
 from fungrad.primitives.structural import (
     broadcast_to,
     concatenate,
     convert,
     expand_dims,
+    flip,
     ones,
     reduce_sum,
     reshape,
     slice_axis,
     transpose,
+    zeros,
 )
 
 Axes = tuple[int, ...]
 
 
-def without(shape: Shape, axes: Axes) -> Shape:
+def without(shape: tuple[Any, ...], axes: Axes) -> tuple[Any, ...]:
     """The shape without these axes."""
     return tuple([n for k, n in enumerate(shape) if k not in axes])
 
@@ -57,19 +60,59 @@ def _shifted(axes: Axes) -> Axes:
     return tuple([k + 1 for k in axes])
 
 
+def sum_of_products(x: Any, y: Any, axes: Axes) -> Any:
+    """``sum(x * y)`` over these axes, without an array of the products."""
+    labels = alphabet(typeof(x).ndim)
+    return contract(x, y, f"{labels},{labels}->{''.join(without(tuple(labels), axes))}")
+
+
 # product: the derivative in x_i is the product of all the others, which holds with zeros among them too
 
 
+def _before(x: Any, axis: int, fill: Any = ones) -> Any:
+    """Of products up to each element those up to the one before it: shifted by one, a 1 (or 0) coming in."""
+    shape = typeof(x).shape
+    first = fill(ShapedArray((*shape[:axis], 1, *shape[axis + 1 :]), typeof(x).dtype))
+    return concatenate([first, slice_axis(x, axis, 0, shape[axis] - 1)], axis)
+
+
+def _behind(x: Any, axis: int, fill: Any = ones) -> Any:
+    """The same from the other end."""
+    return flip(_before(flip(x, (axis,)), axis, fill), (axis,))
+
+
+def _products_of_others(x: Any, *, axis: int) -> Any:
+    if not x.shape[axis]:
+        return x
+    total = np.multiply.reduce(x, axis, keepdims=True)
+    size = np.abs(total)
+    if size.size and np.finfo(x.dtype).tiny < size.min() and size.max() < np.inf:
+        return total / x  # neither zeros nor underflow: a division is as good, and several times as fast
+    return mul(_before(cumprod(x, axis), axis), _behind(cumprod(x, axis, reverse=True), axis))
+
+
+def _products_of_others_jvp(primals: Sequence[Any], tangents: Sequence[Any], out: Any, *, axis: int) -> Any:
+    (x,), (t,) = primals, tangents
+    if not typeof(x).shape[axis]:
+        return t
+    p, p_dot = cumprod_with_tangent(x, t, axis)
+    q, q_dot = cumprod_with_tangent(x, t, axis, reverse=True)
+    first = mul(_before(p_dot, axis, zeros), _behind(q, axis))
+    return add(first, mul(_behind(q_dot, axis, zeros), _before(p, axis)))
+
+
+products_of_others_p = General(
+    "products_of_others",
+    _products_of_others,
+    abstract=lambda x, *, axis: ShapedArray(x.shape, x.dtype),
+    jvp=_products_of_others_jvp,
+    batch=lambda axis_, batched, x, *, axis: products_of_others(x, axis + 1),
+)
+
+
 def products_of_others(x: Any, axis: int) -> Any:
-    """For each element the product of all the others along an axis, without a division."""
-    aval = typeof(x)
-    n = aval.shape[axis]
-    one = ones(ShapedArray((*aval.shape[:axis], 1, *aval.shape[axis + 1 :]), aval.dtype))
-    if n < 2:
-        return broadcast_to(one, aval.shape)
-    before = concatenate([one, cumprod(slice_axis(x, axis, 0, n - 1), axis)], axis)
-    after = concatenate([cumprod(slice_axis(x, axis, 1, n), axis, reverse=True), one], axis)
-    return mul(before, after)
+    """For each element the product of all the others along an axis, right with zeros among them."""
+    return products_of_others_p.bind(x, axis=axis)
 
 
 def merged_last(x: Any, axes: Axes) -> Any:
@@ -83,7 +126,7 @@ def merged_last(x: Any, axes: Axes) -> Any:
 def _reduce_prod_jvp(primals: Sequence[Any], tangents: Sequence[Any], out: Any, *, axes: Axes) -> Any:
     x, t = merged_last(primals[0], axes), merged_last(tangents[0], axes)
     last = typeof(x).ndim - 1
-    return reduce_sum(mul(t, products_of_others(x, last)), (last,))
+    return sum_of_products(t, products_of_others(x, last), (last,))
 
 
 reduce_prod_p = General(
@@ -104,10 +147,30 @@ def reduce_prod(x: Any, axes: Axes) -> Any:
 
 
 def _extremum_jvp(primals: Sequence[Any], tangents: Sequence[Any], out: Any, *, axes: Axes) -> Any:
-    (x,), (t,) = primals, tangents
-    attained = equal(x, expand_dims(out, axes))
-    count = convert(count_nonzero(attained, axes), typeof(x).dtype)
-    return div(reduce_sum(where(attained, t, 0), axes), count)
+    attained = equal(primals[0], expand_dims(out, axes))
+    count = convert(count_nonzero(attained, axes), typeof(out).dtype)
+    return _mean_where(tangents[0], attained, count, axes)
+
+
+def _mean_where_batch(axis: Any, batched: Sequence[bool], *operands: Any, axes: Axes) -> Any:
+    full = zip(operands, batched, strict=True)
+    t, mask, count = (x if b else broadcast_to(x, (axis.size, *typeof(x).shape)) for x, b in full)
+    return _mean_where(t, mask, count, _shifted(axes))
+
+
+mean_where_p = Linear(
+    "mean_where",
+    lambda t, mask, count, *, axes: np.add.reduce(np.where(mask, t, 0), axes) / count,
+    abstract=lambda t, mask, count, *, axes: ShapedArray(count.shape, t.dtype),
+    transpose=lambda ct, t, mask, count, *, axes: where(mask, expand_dims(div(ct, count), axes), 0),
+    batch=_mean_where_batch,
+    linear_in=(0,),
+)
+
+
+def _mean_where(t: Any, mask: Any, count: Any, axes: Axes) -> Any:
+    """The mean over these axes of the elements that a mask selects, whose number is known."""
+    return mean_where_p.bind(t, mask, count, axes=axes)
 
 
 def _check_not_empty(name: str, x: Any, axes: Axes) -> None:
@@ -149,6 +212,11 @@ def reduce_min(x: Any, axes: Axes) -> Any:
 # the passes over memory: d sum |x - m|^2 = 2 Re sum conj(x - m) (dx - dm), and sum (x - m) = 0.
 
 
+@lru_cache(maxsize=64)
+def _real_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return np.dtype(np.zeros((), dtype).real.dtype)
+
+
 def count_along(shape: Shape, axes: Axes) -> int:
     """How many elements each result of a reduction combines."""
     return math.prod([shape[k] for k in axes])
@@ -171,8 +239,7 @@ def _squared_deviations(x: Any, *, axes: Axes) -> Any:
 
 
 def _squared_deviations_jvp(primals: Sequence[Any], tangents: Sequence[Any], out: Any, *, axes: Axes) -> Any:
-    (x,), (t,) = primals, tangents
-    return mul(reduce_sum(real(mul(t, conj(deviations(x, axes)))), axes), 2.0)
+    return mul(real(sum_of_products(tangents[0], conj(deviations(primals[0], axes)), axes)), 2.0)
 
 
 squared_deviations_p = General(
@@ -184,15 +251,21 @@ squared_deviations_p = General(
 )
 
 
-@lru_cache(maxsize=64)
-def _real_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    return np.dtype(np.zeros((), dtype).real.dtype)
-
-
 def squared_deviations(x: Any, axes: Axes) -> Any:
     """The sum over these axes of ``|x - mean(x)|**2``; x is inexact, the result real."""
     return squared_deviations_p.bind(x, axes=axes)
 
+
+# safe_sqrt: sqrt with the derivative 0 at 0, for the length or spread of what vanishes there itself (0 * inf)
+
+
+def _safe_sqrt_rule(t: Any, out: Any) -> Any:
+    zero = equal(out, 0)
+    return div(where(zero, 0, mul(t, 0.5)), where(zero, 1, out))
+
+
+safe_sqrt_p = Elementwise("safe_sqrt", np.sqrt, lambda t, out: _safe_sqrt_rule(t, out))
+safe_sqrt = safe_sqrt_p.function
 
 # no derivative: truth values, counts, positions
 

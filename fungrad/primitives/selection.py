@@ -20,11 +20,31 @@ _float64, _BOOLS, _FLOATS = np.float64, (np.bool_, bool), (np.float64, float, in
 
 def _where(condition: Any, x: Any, y: Any) -> Any:
     # NumPy's where takes 1.5 microseconds on scalars; this is for those that occur most.
-    if type(condition) in _BOOLS and (
-        (type(x) is _float64 and type(y) in _FLOATS) or (type(y) is _float64 and type(x) in _FLOATS)
-    ):
-        return _float64(x if condition else y)
+    if type(condition) in _BOOLS:
+        if (type(x) is _float64 and type(y) in _FLOATS) or (type(y) is _float64 and type(x) in _FLOATS):
+            return _float64(x if condition else y)
+    elif type(y) is int and y == 0 and _is_long(condition, x):
+        return _keep(x, condition)
+    elif type(x) is int and x == 0 and _is_long(condition, y):
+        return _keep(y, ~condition)
     return np.where(condition, x, y)[()]
+
+
+_BITS = {np.dtype(np.float64): np.int64, np.dtype(np.float32): np.int32}
+
+
+def _is_long(condition: Any, x: Any) -> bool:
+    if type(x) is not np.ndarray or x.size <= 4096 or x.dtype not in _BITS:
+        return False
+    return type(condition) is np.ndarray and condition.dtype == np.bool_
+
+
+def _keep(x: np.ndarray[Any, Any], condition: Any) -> Any:
+    """``np.where(condition, x, 0)``: bit patterns times 1 or 0, which is exact for inf and nan too.
+
+    NumPy's where branches at each element: with an irregular condition (a relu's) that takes five times as long.
+    """
+    return (x.view(_BITS[x.dtype]) * condition).view(x.dtype)
 
 
 where_p = Elementwise("where", _where, None, lambda t, x: where(x, t, 0), lambda t, x: where(x, 0, t))

@@ -2,8 +2,8 @@
 
     sort(x)  =  permute(x, argsort(x))
 
-so that a sort is differentiated by its permutation; equal elements keep their order (a sort has no derivative there,
-and this is the one-sided one of its stable order).
+so that a sort is differentiated by its permutation. Where elements are equal it has no derivative, and this is that of
+the one order among theirs that was found.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from fungrad.primitives.structural import broadcast_to, reshape
 
 argsort_p = NoTangent(
     "argsort",
-    lambda x, *, axis: np.argsort(x, axis, kind="stable"),
-    abstract=lambda x, *, axis: ShapedArray(x.shape, INDEX),
-    batch=lambda axis_, batched, x, *, axis: argsort(x, axis + 1),
+    lambda x, *, axis, stable: np.argsort(x, axis, "stable" if stable else None),
+    abstract=lambda x, *, axis, stable: ShapedArray(x.shape, INDEX),
+    batch=lambda axis_, batched, x, *, axis, stable: argsort(x, axis + 1, stable),
 )
 
 argpartition_p = NoTangent(
@@ -37,9 +37,9 @@ argpartition_p = NoTangent(
 )
 
 
-def argsort(x: Any, axis: int) -> Any:
-    """The order that sorts x along an axis; equal elements keep theirs."""
-    return argsort_p.bind(x, axis=axis)
+def argsort(x: Any, axis: int, stable: bool = False) -> Any:
+    """The order that sorts x along an axis; equal elements keep theirs if it is to be stable."""
+    return argsort_p.bind(x, axis=axis, stable=stable)
 
 
 def argpartition(x: Any, kth: tuple[int, ...], axis: int) -> Any:
@@ -47,22 +47,39 @@ def argpartition(x: Any, kth: tuple[int, ...], axis: int) -> Any:
     return argpartition_p.bind(x, kth=kth, axis=axis)
 
 
-# permute: reorder along an axis by permutations of the shape of x; its adjoint applies the inverse ones
+# permute: reorder along an axis by permutations of the shape of x; unpermute, its adjoint and inverse, undoes that
 
 
-def _permute_batch(axis_: Any, batched: Sequence[bool], x: Any, order: Any, *, axis: int) -> Any:
-    full = [
-        a if b else broadcast_to(a, (axis_.size, *typeof(a).shape)) for a, b in zip((x, order), batched, strict=True)
-    ]
-    return permute(*full, axis=axis + 1)
+def _all_batched(axis_: Any, batched: Sequence[bool], x: Any, order: Any) -> tuple[Any, Any]:
+    size = axis_.size
+    return (
+        x if batched[0] else broadcast_to(x, (size, *typeof(x).shape)),
+        order if batched[1] else broadcast_to(order, (size, *typeof(order).shape)),
+    )
 
 
 permute_p = Linear(
     "permute",
     lambda x, order, *, axis: np.take_along_axis(x, order, axis),
     abstract=lambda x, order, *, axis: ShapedArray(x.shape, x.dtype),
-    transpose=lambda ct, x, order, *, axis: permute(ct, argsort(order, axis), axis),
-    batch=_permute_batch,
+    transpose=lambda ct, x, order, *, axis: unpermute(ct, order, axis),
+    batch=lambda axis_, batched, x, order, *, axis: permute(*_all_batched(axis_, batched, x, order), axis + 1),
+    linear_in=(0,),
+)
+
+
+def _unpermute(x: Any, order: Any, *, axis: int) -> Any:
+    out = np.empty_like(x)
+    np.put_along_axis(out, order, x, axis)
+    return out
+
+
+unpermute_p = Linear(
+    "unpermute",
+    _unpermute,
+    abstract=lambda x, order, *, axis: ShapedArray(x.shape, x.dtype),
+    transpose=lambda ct, x, order, *, axis: permute(ct, order, axis),
+    batch=lambda axis_, batched, x, order, *, axis: unpermute(*_all_batched(axis_, batched, x, order), axis + 1),
     linear_in=(0,),
 )
 
@@ -72,9 +89,14 @@ def permute(x: Any, order: Any, axis: int) -> Any:
     return permute_p.bind(x, order, axis=axis)
 
 
-def sort(x: Any, axis: int) -> Any:
-    """Sort along an axis."""
-    return permute(x, argsort(x, axis), axis)
+def unpermute(x: Any, order: Any, axis: int) -> Any:
+    """Element ``order[k]`` along the axis is element k of x: the inverse of `permute`."""
+    return unpermute_p.bind(x, order, axis=axis)
+
+
+def sort(x: Any, axis: int, stable: bool = False) -> Any:
+    """Sort along an axis; ``stable`` decides which of equal elements is which, and so only where a derivative goes."""
+    return permute(x, argsort(x, axis, stable), axis)
 
 
 # searchsorted: where the elements of v would stand in the sorted vector a

@@ -16,7 +16,7 @@ All are linear in their array operands, so each declares its transpose; adjoint 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -137,9 +137,10 @@ def broadcast_to(x: Any, shape: Shape) -> Any:
 # sum: the adjoint of broadcasting, declared here beside it
 
 
-@lru_cache(maxsize=None)
+@cache
 def _sum_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    return np.add.reduce(np.zeros(1, dtype)).dtype
+    result: np.dtype[Any] = np.add.reduce(np.zeros(1, dtype)).dtype
+    return result
 
 
 def _reduce_sum_transpose(ct: Any, x: ShapedArray, *, axes: tuple[int, ...]) -> Any:
@@ -152,7 +153,9 @@ def _reduce_sum_transpose(ct: Any, x: ShapedArray, *, axes: tuple[int, ...]) -> 
 reduce_sum_p = Linear(
     "sum",
     lambda x, *, axes: np.add.reduce(x, axes),
-    abstract=lambda x, *, axes: ShapedArray(tuple([n for k, n in enumerate(x.shape) if k not in axes]), _sum_dtype(x.dtype)),
+    abstract=lambda x, *, axes: ShapedArray(
+        tuple([n for k, n in enumerate(x.shape) if k not in axes]), _sum_dtype(x.dtype)
+    ),
     transpose=_reduce_sum_transpose,
     batch=lambda axis, batched, x, *, axes: reduce_sum(x, tuple([k + 1 for k in axes])),
 )
@@ -222,7 +225,8 @@ concatenate_p = Linear(
     "concatenate",
     lambda *operands, dimension: np.concatenate(operands, dimension),
     abstract=lambda *avals, dimension: ShapedArray(
-        (*avals[0].shape[:dimension], sum(a.shape[dimension] for a in avals), *avals[0].shape[dimension + 1 :]), avals[0].dtype
+        (*avals[0].shape[:dimension], sum(a.shape[dimension] for a in avals), *avals[0].shape[dimension + 1 :]),
+        avals[0].dtype,
     ),
     transpose=_concatenate_transpose,
     batch=_concatenate_batch,
@@ -272,11 +276,16 @@ _ALL = slice(None)
 
 
 def _slice_key(index: Index) -> tuple[Any, ...]:
-    return tuple([_ALL if i is None else i if type(i) is int else slice(*i) for i in index])
+    return tuple([_ALL if i is None else i if isinstance(i, int) else slice(*i) for i in index])
 
 
 def _slice_abstract(x: ShapedArray, *, index: Index) -> ShapedArray:
-    kept = [n if i is None else len(range(*i)) for n, i in zip(x.shape, index, strict=False) if not isinstance(i, int)]
+    kept = []
+    for n, part in zip(x.shape, index, strict=False):
+        if part is None:
+            kept.append(n)
+        elif not isinstance(part, int):
+            kept.append(len(range(*part)))
     return ShapedArray((*kept, *x.shape[len(index) :]), x.dtype)
 
 

@@ -193,11 +193,17 @@ def numerical_jvp(f: Callable[..., Any], args: Sequence[Any], tangents: Sequence
 
     def quotient(h: float) -> list[Any]:
         ahead, behind = (tree.leaves(f(*tree.map(partial(_move, step), args, tangents))) for step in (h, -h))
-        return [(np.asarray(a) - np.asarray(b)) / (2 * h) if is_inexact(typeof(a).dtype) else None for a, b in zip(ahead, behind, strict=True)]
+        return [
+            (np.asarray(a) - np.asarray(b)) / (2 * h) if is_inexact(typeof(a).dtype) else None
+            for a, b in zip(ahead, behind, strict=True)
+        ]
 
     fine, coarse = quotient(eps / 2), quotient(eps)
     return treedef.unflatten(
-        [_float0(x) if a is None else ((4 * a - b) / 3).astype(typeof(x).dtype)[()] for x, a, b in zip(leaves, fine, coarse, strict=True)]
+        [
+            _float0(x) if a is None else ((4 * a - b) / 3).astype(typeof(x).dtype)[()]
+            for x, a, b in zip(leaves, fine, coarse, strict=True)
+        ]
     )
 
 
@@ -240,10 +246,20 @@ def _check_args(name: str, args: Any) -> None:
             f"fungrad.testing.{name}: args must be a tuple or list with one entry per argument, got {type(args).__name__}; write (args,)"
         )
     if not any(is_inexact(typeof(x).dtype) for x in tree.leaves(args)):
-        raise NonDifferentiableError(f"fungrad.testing.{name}: none of the arguments is real or complex floating point, there is nothing to check")
+        raise NonDifferentiableError(
+            f"fungrad.testing.{name}: none of the arguments is real or complex floating point, there is nothing to check"
+        )
 
 
-def _check_words(f: Callable[..., Any], args: tuple[Any, ...], depth: int, modes: tuple[str, ...], tolerance: _Tolerance, name: str, order: int) -> None:
+def _check_words(
+    f: Callable[..., Any],
+    args: tuple[Any, ...],
+    depth: int,
+    modes: tuple[str, ...],
+    tolerance: _Tolerance,
+    name: str,
+    order: int,
+) -> None:
     """Check both modes at this order, then the derivatives of the derivatives."""
     rng = _rng(order)
     for mode in modes:
@@ -286,7 +302,10 @@ def _tangent(x: Any, rng: np.random.Generator, wanted: bool) -> Any:
     aval = typeof(x)
     if not is_inexact(aval.dtype):
         return _float0(x)
-    parts = [rng.uniform(0.5, 1.0, aval.shape) * rng.choice([-1.0, 1.0], aval.shape) for _ in "ri"[: 1 + (aval.dtype.kind == "c")]]
+    parts = [
+        rng.uniform(0.5, 1.0, aval.shape) * rng.choice([-1.0, 1.0], aval.shape)
+        for _ in "ri"[: 1 + (aval.dtype.kind == "c")]
+    ]
     v = parts[0] if len(parts) == 1 else parts[0] + 1j * parts[1]
     v = v * np.maximum(1.0, np.abs(x)) if wanted else 0 * v
     return np.asarray(v).item() if aval.weak else np.asarray(v).astype(aval.dtype)[()]
@@ -301,7 +320,12 @@ def _path(target: Any, index: int) -> str:
 
 
 def _check_forward(
-    f: Callable[..., Any], f_jvp: Callable[[Any, Any], Any], args: tuple[Any, ...], tolerance: _Tolerance, title: str, rng: np.random.Generator
+    f: Callable[..., Any],
+    f_jvp: Callable[[Any, Any], Any],
+    args: tuple[Any, ...],
+    tolerance: _Tolerance,
+    title: str,
+    rng: np.random.Generator,
 ) -> None:
     fault = _forward_fault(f, f_jvp, args, _direction(args, rng), tolerance, title)
     if fault is None:
@@ -311,12 +335,19 @@ def _check_forward(
         if is_inexact(typeof(x).dtype):
             single = _forward_fault(f, f_jvp, args, _direction(args, rng, only=k), tolerance, title)
             if single is not None:
-                raise AssertionError(f"{title} is wrong\n  with respect to argument {_path(args, k)} of type {typeof(x)!r}\n{single}")
+                raise AssertionError(
+                    f"{title} is wrong\n  with respect to argument {_path(args, k)} of type {typeof(x)!r}\n{single}"
+                )
     raise AssertionError(f"{title} is wrong\n  along a direction in all arguments\n{fault}")
 
 
 def _forward_fault(
-    f: Callable[..., Any], f_jvp: Callable[[Any, Any], Any], args: tuple[Any, ...], tangents: Any, tolerance: _Tolerance, title: str
+    f: Callable[..., Any],
+    f_jvp: Callable[[Any, Any], Any],
+    args: tuple[Any, ...],
+    tangents: Any,
+    tolerance: _Tolerance,
+    title: str,
 ) -> str | None:
     """What is wrong with the tangent along this direction, if anything."""
     out = _result(f, args, title)
@@ -334,12 +365,19 @@ def _forward_fault(
         if len(bad):
             where = tuple(int(i) for i in bad[0])
             at = f" at index {where} ({len(bad)} of {a.size} elements are wrong)" if a.ndim else ""
-            return f"  for the result{_path(out, k)} of type {typeof(x)!r}{at}\n{_values(a[where], b[where], atol, rtol)}"
+            return (
+                f"  for the result{_path(out, k)} of type {typeof(x)!r}{at}\n{_values(a[where], b[where], atol, rtol)}"
+            )
     return None
 
 
 def _check_reverse(
-    f: Callable[..., Any], f_vjp: Callable[..., Any], args: tuple[Any, ...], tolerance: _Tolerance, title: str, rng: np.random.Generator
+    f: Callable[..., Any],
+    f_vjp: Callable[..., Any],
+    args: tuple[Any, ...],
+    tolerance: _Tolerance,
+    title: str,
+    rng: np.random.Generator,
 ) -> None:
     out = _result(f, args, title)
     value, pull = f_vjp(*args)
@@ -354,7 +392,9 @@ def _check_reverse(
         atol, rtol = tolerance.at(args, out)
         if abs(exact - numeric) <= atol + rtol * scale:
             return None
-        return f"  in the pairing <cotangent, J tangent> = <J^T cotangent, tangent>\n{_values(exact, numeric, atol, rtol)}"
+        return (
+            f"  in the pairing <cotangent, J tangent> = <J^T cotangent, tangent>\n{_values(exact, numeric, atol, rtol)}"
+        )
 
     mixed = fault(_direction(args, rng))
     if mixed is None:
@@ -363,7 +403,9 @@ def _check_reverse(
         if is_inexact(typeof(x).dtype):
             single = fault(_direction(args, rng, only=k))
             if single is not None:
-                raise AssertionError(f"{title} is wrong\n  with respect to argument {_path(args, k)} of type {typeof(x)!r}\n{single}")
+                raise AssertionError(
+                    f"{title} is wrong\n  with respect to argument {_path(args, k)} of type {typeof(x)!r}\n{single}"
+                )
     raise AssertionError(f"{title} is wrong\n  along a direction in all arguments\n{mixed}")
 
 
@@ -397,7 +439,9 @@ def _check_value(title: str, expected: Any, received: Any) -> None:
     for k, (x, y) in enumerate(zip(tree.leaves(expected), tree.leaves(received), strict=True)):
         tolerance = 100 * np.finfo(typeof(x).dtype).eps if is_inexact(typeof(x).dtype) else 0.0
         if not np.allclose(x, y, rtol=tolerance, atol=tolerance, equal_nan=True):
-            raise AssertionError(f"{title}: the value{_path(expected, k)} that comes with it is {y}, but the function returns {x}")
+            raise AssertionError(
+                f"{title}: the value{_path(expected, k)} that comes with it is {y}, but the function returns {x}"
+            )
 
 
 def _check_structure(title: str, what: str, expected: Any, received: Any, integers: bool = False) -> None:
@@ -408,7 +452,9 @@ def _check_structure(title: str, what: str, expected: Any, received: Any, intege
     for k, (x, y) in enumerate(zip(tree.leaves(expected), tree.leaves(received), strict=True)):
         expected_type, received_type = typeof(x), typeof(y)
         if (is_inexact(expected_type.dtype) or integers) and not _same_type(expected_type, received_type):
-            raise AssertionError(f"{title}: {what}{_path(expected, k)} has type {received_type!r}, it should be {expected_type!r}")
+            raise AssertionError(
+                f"{title}: {what}{_path(expected, k)} has type {received_type!r}, it should be {expected_type!r}"
+            )
 
 
 def _same_type(a: ShapedArray, b: ShapedArray) -> bool:

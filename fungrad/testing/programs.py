@@ -7,6 +7,7 @@
 A program is drawn step by step together with its values at one point, and a step is only taken if it is well behaved there: shapes fit,
 values stay small (what would grow is put through tanh), operands of `max` and `where` are further from their kinks than a finite difference
 reaches. So all drawn programs are smooth in a neighbourhood of that point, and derivatives of any order can be compared there.
+What a step computed and no later step used is added to the result, so that there is no dead code and every input matters.
 
 All choices go through one function ``choose(options)``. With ``random.Random(0).choice`` it is a plain random program; with
 ``lambda options: draw(strategies.sampled_from(options))`` hypothesis draws it, and shrinks it when a test fails.
@@ -14,6 +15,7 @@ All choices go through one function ``choose(options)``. With ``random.Random(0)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -124,7 +126,9 @@ class Program:
         return f"{self.source}\nargs = {self.args!r}\n"
 
 
-def random_program(choose: Choose, inputs: int = 1, steps: Sequence[int] = (3, 1, 2, 4, 5, 6), shapes: Sequence[Shape] = SHAPES) -> Program:
+def random_program(
+    choose: Choose, inputs: int = 1, steps: Sequence[int] = (3, 1, 2, 4, 5, 6, 7, 8), shapes: Sequence[Shape] = SHAPES
+) -> Program:
     """Draw a program.
 
     Parameters
@@ -163,18 +167,35 @@ class _Draft:
         rng = np.random.default_rng(len(shapes))
         self.choose = choose
         self.inputs = [f"x{k}" for k in range(len(shapes))]
-        self.values: dict[str, Any] = {n: rng.uniform(-1.5, 1.5, s)[()] for n, s in zip(self.inputs, shapes, strict=True)}
+        self.values: dict[str, Any] = {
+            n: rng.uniform(-1.5, 1.5, s)[()] for n, s in zip(self.inputs, shapes, strict=True)
+        }
         self.args = tuple(self.values.values())
         self.lines: list[str] = []
 
     def program(self) -> Program:
-        """What has been written so far; the last variable is the result."""
-        body = [*self.lines, f"return {list(self.values)[-1]}"]
-        return Program(f"def program({', '.join(self.inputs)}):\n" + "\n".join("    " + line for line in body), self.args)
+        """What has been written so far; the result is the last variable plus the means of those that nothing has used."""
+        *before, last = self.values
+        unused = [n for n in before if not any(re.search(rf"\b{n}\b", line.partition("=")[2]) for line in self.lines)]
+        result = " + ".join([last, *[n if np.ndim(self.values[n]) == 0 else f"np.mean({n})" for n in unused]])
+        body = [*self.lines, f"return {result}"]
+        return Program(
+            f"def program({', '.join(self.inputs)}):\n" + "\n".join("    " + line for line in body), self.args
+        )
 
     def add_step(self) -> None:
         """Append a step of a random kind, or the sine of a variable where that kind does not fit."""
-        kinds = (self._unary, self._binary, self._matmul, self._reduction, self._shaping, self._indexing, self._concatenate, self._where, self._max)
+        kinds = (
+            self._unary,
+            self._binary,
+            self._matmul,
+            self._reduction,
+            self._shaping,
+            self._indexing,
+            self._concatenate,
+            self._where,
+            self._max,
+        )
         self._append(self.choose(kinds)()) or self._append(f"np.sin({self._name()})")
 
     def _append(self, expression: str | None) -> bool:

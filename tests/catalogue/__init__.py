@@ -6,7 +6,8 @@ from .indexing import ROWS as INDEXING
 from .reductions import ROWS as REDUCTIONS
 from .row import Row
 from .structural import ROWS as STRUCTURAL
+from .transforms import ROWS as TRANSFORMS
 
 __all__ = ["ROWS", "Row"]
 
-ROWS: list[Row] = [*ELEMENTWISE, *STRUCTURAL, *INDEXING, *REDUCTIONS, *CONTRACTION]
+ROWS: list[Row] = [*ELEMENTWISE, *STRUCTURAL, *INDEXING, *REDUCTIONS, *CONTRACTION, *TRANSFORMS]

@@ -125,7 +125,9 @@ def pairing(a: Any, b: Any) -> tuple[float, float]:
 
 def assert_close(actual: Any, expected: Any, tolerance: float, what: str = "") -> None:
     """Two pytrees are equal in structure, shapes and dtypes, and up to rounding in values (nan and inf where expected)."""
-    assert tree.structure(actual) == tree.structure(expected), f"{what}: {tree.structure(actual)} instead of {tree.structure(expected)}"
+    assert tree.structure(actual) == tree.structure(expected), (
+        f"{what}: {tree.structure(actual)} instead of {tree.structure(expected)}"
+    )
     for a, b in zip(tree.leaves(actual), tree.leaves(expected), strict=True):
         assert not isinstance(a, fg.Tracer), f"{what}: a tracer got out"
         assert np.ndim(a) or not isinstance(a, np.ndarray), f"{what}: a 0-d array instead of a scalar"

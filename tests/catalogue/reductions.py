@@ -38,7 +38,7 @@ _SUMS = [
     Row("sum method", lambda x: x.sum(0) + x.sum(axis=0, keepdims=True), _X),
     Row("add.reduce", np.add.reduce, _X, more_shapes=(((2,),), ((0, 3),))),
     Row("add.reduce keepdims", lambda x: np.add.reduce(x, axis=1, keepdims=True), _X),
-    *_per_axis("prod", np.prod, primitives=("prod",), domain=(0.4, 1.8), more_shapes=_ANY_SHAPE),
+    *_per_axis("prod", np.prod, primitives=("prod", "products_of_others"), domain=(0.4, 1.8), more_shapes=_ANY_SHAPE),
     Row("prod keepdims", lambda x: np.prod(x, axis=1, keepdims=True), _X),
     Row("prod of three axes", lambda x: np.prod(x, axis=(2, 0)), ((2, 3, 2),), (0.4, 1.8)),
     Row("prod with a zero", lambda x: np.prod(x * np.array([1.0, 0.0, 1.0, 1.0]), axis=1), _X, dtypes="dD"),
@@ -50,7 +50,7 @@ _SUMS = [
 ]
 
 _EXTREMA = [
-    *_per_axis("max", np.max, _AXES[:-1], ("max",), **_DISTINCT),
+    *_per_axis("max", np.max, _AXES[:-1], ("max", "mean_where"), **_DISTINCT),
     *_per_axis("min", np.min, _AXES[:-1], ("min",), **_DISTINCT),
     Row("max keepdims", lambda x: np.exp(x - np.max(x, axis=-1, keepdims=True)), _X, distinct=True),
     Row("max initial", lambda x: np.max(x, axis=0, initial=-9.0), _X, distinct=True, dtypes="df"),
@@ -66,13 +66,15 @@ _EXTREMA = [
     Row("minimum.reduce", lambda x: np.minimum.reduce(x, axis=None), _X, distinct=True, dtypes="df"),
 ]
 
+_TRUTH: dict[str, Any] = {"dtypes": "df", "differentiable": False, "more_shapes": _ANY_SHAPE}
+
 _POSITIONS = [
     *_per_axis("argmax", np.argmax, (None, 0, -1), ("argmax",), **_NO_DERIVATIVE),
     *_per_axis("argmin", np.argmin, (None, 0, -1), ("argmin",), **_NO_DERIVATIVE),
     Row("argmax keepdims", lambda x: (np.argmax(x, axis=1, keepdims=True), np.argmin(x, keepdims=True)), _X, **_NO_DERIVATIVE),
     Row("argmax of scalars", lambda x: np.argmax(x) + np.argmin(x), ((),), **_NO_DERIVATIVE),
-    *_per_axis("all", lambda x, axis=None: np.all(x > -1.0, axis=axis), primitives=("all",), dtypes="df", differentiable=False, more_shapes=_ANY_SHAPE),
-    *_per_axis("any", lambda x, axis=None: np.any(x > 1.0, axis=axis), primitives=("any",), dtypes="df", differentiable=False, more_shapes=_ANY_SHAPE),
+    *_per_axis("all", lambda x, axis=None: np.all(x > -1.0, axis=axis), primitives=("all",), **_TRUTH),
+    *_per_axis("any", lambda x, axis=None: np.any(x > 1.0, axis=axis), primitives=("any",), **_TRUTH),
     Row("all of numbers", lambda x: np.all(x, axis=0) & np.any(x, axis=0, keepdims=True), _X, differentiable=False),
     Row("all any where", lambda x: (np.all(x > 0, axis=0, where=_MASK), np.any(x > 0, axis=0, where=_MASK)), _X, dtypes="df", differentiable=False),
     Row("all any methods", lambda x: (x.all(1), (x > 0).any()), _X, dtypes="df", differentiable=False),
@@ -88,7 +90,7 @@ _MEANS = [
     Row("mean dtype", lambda x: np.mean(x, dtype=np.complex128), _X),
     Row("mean of integers", lambda x: np.mean(x, axis=0), _X, (-5, 5), integers=(0,), differentiable=False),
     *_per_axis("var", np.var, _AXES[:-1], ("squared_deviations",), more_shapes=_NOT_EMPTY),
-    *_per_axis("std", np.std, (None, 0, (0, 1))),
+    *_per_axis("std", np.std, (None, 0, (0, 1)), ("safe_sqrt",)),
     Row("var ddof keepdims", lambda x: np.var(x, axis=1, ddof=1, keepdims=True), _X),
     Row("var correction", lambda x: np.var(x, axis=0, correction=1), _X),
     Row("var where", lambda x: np.var(x, axis=1, where=_MASK, ddof=1), _X),
@@ -165,8 +167,10 @@ _OUTER = [
     Row("softmax", lambda x: np.exp(x) / np.sum(np.exp(x), axis=-1, keepdims=True), _X),
 ]
 
+_SEARCH: dict[str, Any] = {"dtypes": "df", "differentiable": False, "primitives": ("searchsorted",)}
+
 _SORTING = [
-    *_per_axis("sort", np.sort, (None, 0, -1), ("argsort", "permute"), distinct=True, more_shapes=(((0,),), ((2, 1, 3),))),
+    *_per_axis("sort", np.sort, (None, 0, -1), ("argsort", "permute", "unpermute"), distinct=True, more_shapes=(((0,),), ((2, 1, 3),))),
     Row("sort stable", lambda x: np.sort(x, kind="stable"), _X, distinct=True),
     *_per_axis("argsort", np.argsort, (None, 0), ("argsort",), **_NO_DERIVATIVE),
     Row("argsort method", lambda x: x.argsort(axis=0), _X, **_NO_DERIVATIVE),
@@ -175,9 +179,9 @@ _SORTING = [
     Row("partition axis", lambda x: np.partition(x, (0, -1), axis=0)[::2], _X, distinct=True),
     Row("argpartition", lambda x: np.argpartition(x, 2, axis=1)[:, 2], _X, **_NO_DERIVATIVE),
     Row("lexsort", lambda x, y: np.lexsort((np.round(x), y)), ((6,), (6,)), dtypes="df", **_NO_DERIVATIVE),
-    Row("searchsorted", lambda a, v: np.searchsorted(np.cumsum(a), v), ((4,), (2, 3)), (0.3, 1.5), "df", differentiable=False, primitives=("searchsorted",)),
-    Row("searchsorted right", lambda v: np.searchsorted(np.array([0.0, 1.0, 2.0]), v, side="right"), ((5,),), dtypes="df", differentiable=False),
-    Row("searchsorted sorter", lambda v: np.searchsorted(np.array([2.0, 0.0, 1.0]), v, sorter=[1, 2, 0]), ((),), dtypes="df", differentiable=False),
+    Row("searchsorted", lambda a, v: np.searchsorted(np.cumsum(a), v), ((4,), (2, 3)), (0.3, 1.5), **_SEARCH),
+    Row("searchsorted right", lambda v: np.searchsorted(np.array([0.0, 1.0, 2.0]), v, side="right"), ((5,),), **_SEARCH),
+    Row("searchsorted sorter", lambda v: np.searchsorted(np.array([2.0, 0.0, 1.0]), v, sorter=[1, 2, 0]), ((),), **_SEARCH),
     Row("digitize", lambda x: np.digitize(x, np.array([-1.0, 0.0, 1.0])), _X, dtypes="df", differentiable=False),
     Row("nonzero", lambda x: np.nonzero(x > 0), _X, dtypes="df", differentiable=False, batched=False),
     Row("flatnonzero argwhere", lambda x: (np.flatnonzero(x > 0), np.argwhere(x > 0)), _X, dtypes="df", differentiable=False, batched=False),

@@ -230,8 +230,8 @@ def test_as_operand():
     """Lists and buffers become arrays; numbers stay; what is not numeric or holds tracers is refused."""
     assert as_operand(2.0) == 2.0
     assert as_operand([1, 2]).dtype == np.int64
-    masked = np.ma.masked_array([1.0, 2.0])
-    assert type(as_operand(np.matrix([[1.0]]))) is np.ndarray and type(as_operand(masked)) is np.ndarray
+    assert type(as_operand(np.ones(2).view(type("Sub", (np.ndarray,), {})))) is np.ndarray
+    assert type(as_operand(np.ma.masked_array([1.0, 2.0]))) is np.ndarray
     for wrong in ("text", None, object(), [None], {"a": 1.0}):
         with pytest.raises(TypeError, match="expected a number or an array of numbers"):
             as_operand(wrong)
@@ -268,7 +268,7 @@ def test_broadcast_shapes_refuses_in_numpys_words():
 
 def test_abstract_types_are_numpys():
     """The abstract rule of an elementwise primitive gives NumPy's dtype for every pair of dtypes, weak ones too."""
-    values = [True, 2, 2.0, 2j, *[np.ones((2,), c) for c in "?bhilBHefdFD"], *[np.ones((), c)[()] for c in "?ifdFD"]]
+    values = [2, 2.0, 2j, *[np.ones((2,), c) for c in "?bhilBHefdFD"], *[np.ones((), c)[()] for c in "?ifdFD"]]
     prim = PRIMITIVES["mul"]
     for x in values:
         for y in values:

@@ -113,7 +113,7 @@ def test_parameters_that_hold_a_jaxpr_are_indented():
     a, b = Var(aval), Var(aval)
     jaxpr = Jaxpr([], [a], [Equation(PRIMITIVES["sin"], [a], {"body": inner, "fun": len}, [b])], [b])
     text = str(jaxpr)
-    assert "      { lambda ; a:f64[]. let b:f64[] = sin a in (b,) }" in text.splitlines()
+    assert "\n      { lambda ; a:f64[]. let b:f64[] = sin a in (b,) }" in text
     assert "fun=len" in text
 
 

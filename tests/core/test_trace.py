@@ -231,10 +231,10 @@ def test_operations_on_constants_are_not_recorded():
     other = Recording(False, "grad", len).new_input(2.0)
     _ = np.sin(np.ones(3)) * 2.0, other * 3.0, x > 0, np.argmax(x)
     assert recording.entries == []
-    _ = x * other
-    assert len(recording.entries) == 0  # the newer recording has it
-    _ = x * 3.0
+    assert len(other.recording.entries) == 1
+    _ = x * other  # the newer recording takes it; its value, one level down, is an operation on x
     assert len(recording.entries) == 1
+    assert len(other.recording.entries) == 2
 
 
 def test_python_numbers_stay_python_numbers():

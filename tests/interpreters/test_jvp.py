@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import fungrad as fg
-from fungrad.core.primitive import PRIMITIVES, NoTangent, Primitive
+from fungrad.core.elementwise import NoTangent
+from fungrad.core.primitive import PRIMITIVES, Primitive
 from fungrad.core.record import record_values
 from fungrad.core.trace import Application
 from fungrad.errors import MissingRuleError

@@ -39,13 +39,22 @@ def test_right_derivatives_pass(modes, order):
 def test_other_dtypes(dtype):
     """Complex functions, holomorphic or not, and single precision pass with the default tolerances."""
     x = (X + 0.4j).astype(dtype) if np.dtype(dtype).kind == "c" else X.astype(dtype)
-    for f in (lambda z: np.exp(z) * z, lambda z: (z * np.conj(z)).real, lambda z: [np.real(z), np.imag(z) ** 2], lambda z: z * np.abs(z)):
+    for f in (
+        lambda z: np.exp(z) * z,
+        lambda z: (z * np.conj(z)).real,
+        lambda z: [np.real(z), np.imag(z) ** 2],
+        lambda z: z * np.abs(z),
+    ):
         check_grads(f, (x,), order=2)
 
 
 def test_integers_are_left_alone():
     """Integers and booleans among arguments and results have no derivative and are not looked at."""
-    check_grads(lambda x, n, keep: (np.where(keep, x**n, x), n + 1), (X, np.array([1, 2, 3]), np.array([True, False, True])), order=2)
+    check_grads(
+        lambda x, n, keep: (np.where(keep, x**n, x), n + 1),
+        (X, np.array([1, 2, 3]), np.array([True, False, True])),
+        order=2,
+    )
 
 
 def test_scale_of_the_arguments():
@@ -84,13 +93,22 @@ def test_wrong_jvp_fails():
     """A wrong tangent fails, and the message names the argument, the element, both values and the tolerance."""
     with pytest.raises(AssertionError) as caught:
         check_jvp(np.sin, wrong_jvp, (X,))
-    for part in ("forward mode: the jvp of sin is wrong", "argument [0] of type f64[3]", "index (0,) (3 of 3 elements", "exact", "numeric", "rtol=1e-06"):
+    for part in (
+        "forward mode: the jvp of sin is wrong",
+        "argument [0] of type f64[3]",
+        "index (0,) (3 of 3 elements",
+        "exact",
+        "numeric",
+        "rtol=1e-06",
+    ):
         assert part in str(caught.value)
 
 
 def test_wrong_vjp_fails():
     """A wrong cotangent fails, and the message says so."""
-    with pytest.raises(AssertionError, match=r"reverse mode: the vjp of sin is wrong\n.*argument \[0\] of type f64\[3\]\n.*pairing"):
+    with pytest.raises(
+        AssertionError, match=r"reverse mode: the vjp of sin is wrong\n.*argument \[0\] of type f64\[3\]\n.*pairing"
+    ):
         check_vjp(np.sin, wrong_vjp, (X,))
 
 

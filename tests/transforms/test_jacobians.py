@@ -173,18 +173,18 @@ def test_auto_picks_by_counting(counter, n_in, n_out, mode):
     identity, shapes = counter
     a = np.ones((n_out, n_in))
     fg.jacobian(lambda x: a @ identity(x))(np.ones(n_in))
-    batches = [(d, s) for d, s in shapes if len(s) == 2]
-    assert batches == [(mode, (min(n_in, n_out), n_in))]
+    passes = min(n_in, n_out)
+    assert shapes[1:] == [(mode, (passes, n_in) if passes > 1 else (n_in,))]
 
 
 def test_auto_counts_elements_of_all_leaves(counter):
     """Several inputs and outputs count together."""
     identity, shapes = counter
     fg.jacobian(lambda p: (identity(p[0]), p[1], p[1]))((np.ones(3), np.ones(2)))
-    assert [d for d, s in shapes if len(s) == 2] == ["forward"]
+    assert [d for d, s in shapes[1:]] == ["forward"]
     shapes.clear()
     fg.jacobian(lambda p: (identity(p[0]), 1.0))((np.ones(3), np.ones(2)))
-    assert [d for d, s in shapes if len(s) == 2] == ["reverse"]
+    assert [d for d, s in shapes[1:]] == ["reverse"]
 
 
 def test_mode_forces(counter):

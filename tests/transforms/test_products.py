@@ -190,7 +190,7 @@ def test_vjp_of_complex_functions_is_the_plain_transpose():
 
 def test_repr_of_the_pull_back():
     """It says from where to where."""
-    assert repr(fg.vjp(np.sin, X)[1]) == "<vjp function of [f64[2]] -> [f64[2]]>"
+    assert repr(fg.vjp(np.sin, X)[1]) == "<vjp function f64[2] -> (f64[2],)>"
 
 
 # --- linearize ------------------------------------------------------------------------------------------------------
@@ -218,11 +218,11 @@ def test_linearize_has_aux_and_integers():
 def test_linearize_checks_tangents():
     """As jvp does."""
     _, push = fg.linearize(_f, X, Y)
-    with pytest.raises(TransformTypeError, match="linearize: the argument must have the tree structure"):
+    with pytest.raises(TransformTypeError, match="linearize: the tangent must have the tree structure"):
         push(TX)
-    with pytest.raises(TransformValueError, match=r"the argument\[1\] must have shape \(2,\)"):
+    with pytest.raises(TransformValueError, match=r"the tangent\[1\] must have shape \(2,\)"):
         push(TX, np.ones(3))
-    with pytest.raises(TransformTypeError, match=r"the argument\[0\] must have dtype float64"):
+    with pytest.raises(TransformTypeError, match=r"the tangent\[0\] must have dtype float64"):
         push(TX.astype(np.float32), TY)
 
 
@@ -273,7 +273,7 @@ def test_linear_transpose_of_nothing_and_twice():
 def test_linear_transpose_checks_the_cotangent():
     """Tree, shape and dtype as for vjp."""
     transposed = fg.linear_transpose(lambda x: 3.0 * x, X)
-    with pytest.raises(TransformTypeError, match="linear_transpose: the argument must have the tree structure"):
+    with pytest.raises(TransformTypeError, match="linear_transpose: the cotangent must have the tree structure"):
         transposed((X,))
     with pytest.raises(TransformValueError, match=r"must have shape \(2,\)"):
         transposed(np.ones(3))
