@@ -15,7 +15,7 @@ def check(claim, holds):
     print(f"  [ok] {claim}")
 
 
-def load_digits(held_out=450, seed=0):
+def load_digits(held_out=360, seed=0):
     """Read 1797 digits, shuffle them, and split off a part to test on.
 
     Returns ``(X, y), (X_test, y_test)``: images as rows of 64 pixels from 0 to 1, and their classes 0-9.

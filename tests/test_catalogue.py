@@ -1,7 +1,7 @@
 """Every row of the catalogue under every transform: each test states one fact, for all dtypes and shapes of the row.
 
-Oracles are NumPy itself on plain arrays (values, and loops instead of vmap), finite differences of it, complex steps where the
-function is holomorphic, and the duality of forward and reverse mode. No test uses the formula of a rule.
+Oracles are NumPy itself on plain arrays (values, and loops instead of vmap), finite differences of it, complex steps
+where the function is holomorphic, and the duality of forward and reverse mode. No test uses the formula of a rule.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def both(row: Row) -> bool:
 
 @for_each_case()
 def test_value_under_jvp(case: Case) -> None:
-    """Recorded with values, a function returns what NumPy returns: tree, shapes, dtypes, values; scalars where there are no axes."""
+    """Recorded with values, a function returns what NumPy returns: tree, shapes, dtypes and values."""
     args = case.args()
     value, tangent = fg.jvp(case.row.fun, args, case.tangents(args))
     expected = case.row.fun(*args)
@@ -85,7 +85,10 @@ def test_value_under_jvp(case: Case) -> None:
 
 @for_each_case(rows=abstractable)
 def test_value_under_make_jaxpr(case: Case) -> None:
-    """Recorded on types alone, a function has NumPy's shapes and dtypes; its jaxpr is well formed and computes NumPy's values, also pickled."""
+    """Recorded on types alone, a function has NumPy's shapes and dtypes, and its jaxpr computes NumPy's values.
+
+    The jaxpr is well formed, and a pickled copy does the same.
+    """
     args = case.args()
     expected = case.row.fun(*args)
     closed, types = fg.make_jaxpr(case.row.fun, return_shape=True)(*args)
@@ -114,7 +117,7 @@ def test_jvp_against_differences(case: Case) -> None:
 
 @for_each_case("D", main_only=True, rows=differentiable)
 def test_jvp_against_complex_step(case: Case) -> None:
-    """Where the function is holomorphic its derivative along the real axis is Im f(x + ihv) / h, without cancellation."""
+    """Where the function is holomorphic its derivative on the real axis is Im f(x + ihv) / h, without cancellation."""
     args = case.args()
     fun, z, v = case.smooth(args), case.pick(args), case.pick(case.tangents(args))
     along, across = (numerical_jvp(fun, z, tuple([unit * t for t in v])) for unit in (1, 1j))
@@ -206,7 +209,7 @@ def test_linearize(case: Case) -> None:
 
 @for_each_case(rows=both)
 def test_derivatives_under_make_jaxpr(case: Case) -> None:
-    """jvp and vjp can be recorded on types alone; their jaxprs are well formed, can be pickled, and compute the same."""
+    """jvp and vjp can be recorded on types alone: their jaxprs are well formed, pickle, and compute the same."""
     args = case.args()
     fun, active, tangents = case.smooth(args), case.pick(args), case.pick(case.tangents(args))
     value, pull = fg.vjp(fun, *active)
@@ -226,7 +229,7 @@ def test_derivatives_under_make_jaxpr(case: Case) -> None:
 
 @for_each_case("dD", rows=lambda row: row.differentiable and row.order >= 2)
 def test_second_order(case: Case) -> None:
-    """Forward over reverse is the limit of difference quotients of the gradient, and the other three nestings agree with it."""
+    """Forward over reverse is the limit of difference quotients of the gradient; the other three nestings agree."""
     args = case.args()
     fun, x = case.smooth(args), case.pick(args)
     u, v = (case.pick(case.tangents(args, draw)) for draw in (100, 101))
@@ -329,7 +332,7 @@ def test_vmap_of_derivatives(case: Case) -> None:
 
 @for_each_case("dD", rows=both)
 def test_derivatives_of_vmap(case: Case) -> None:
-    """jvp and vjp of a vmapped function are those of the loop: examples do not mix, and an operand that all share collects from all."""
+    """jvp and vjp of a vmapped function are those of the loop: examples do not mix, shared operands collect."""
     for flags in subsets(len(case.shapes)):
         xs = examples(case, flags)
         args = tuple(batched(xs, flags, [0] * len(flags)))
@@ -361,7 +364,10 @@ def test_derivatives_of_vmap(case: Case) -> None:
 
 @for_each_case(rows=lambda row: not row.differentiable)
 def test_no_derivative(case: Case) -> None:
-    """A result without a derivative has a float0 tangent if it is an integer or boolean, else a zero one; operands get zeros."""
+    """A result without a derivative has a float0 tangent if it is no floating-point number, else a zero one.
+
+    Its operands get zeros.
+    """
     args = case.args()
     value, tangent = fg.jvp(case.row.fun, args, case.tangents(args))
     for t, y in zip(tree.leaves(tangent), tree.leaves(value), strict=True):

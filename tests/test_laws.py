@@ -1,6 +1,6 @@
-"""Laws that hold for every program: all routes to the same derivative agree, and interpreters commute where mathematics says so.
+"""Laws that hold for every program: routes to the same derivative agree, transforms commute where mathematics says so.
 
-Programs are drawn by hypothesis from `fungrad.testing.programs`; what is drawn beside them are words over the transforms.
+Programs are drawn by hypothesis from `fungrad.testing.programs`, and beside them words over the transforms.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _shrinkable_programs(draw, inputs, **options):
 
 
 def programs(inputs=1, **options):
-    """Random programs: half of them chosen step by step by hypothesis, which shrink well, half of them from a seed, which vary more."""
+    """Random programs: half of them drawn step by step, which shrink well, half from a seed, which vary more."""
     seeded = st.integers(0, 2**32).map(lambda seed: random_program(random.Random(seed).choice, inputs, **options))
     return st.one_of(_shrinkable_programs(inputs, **options), seeded)
 
@@ -114,7 +114,8 @@ def by_grad_of_each_result(f):
 
 
 JACOBIANS = [
-    fg.jacfwd, fg.jacrev, fg.jacobian, by_jvp_loop, by_vmap_of_jvp, by_vmap_of_vjp, by_linearize, by_transposed_linearize, by_grad_of_each_result
+    fg.jacfwd, fg.jacrev, fg.jacobian, by_jvp_loop, by_vmap_of_jvp, by_vmap_of_vjp, by_linearize,
+    by_transposed_linearize, by_grad_of_each_result,
 ]  # fmt: skip
 
 
@@ -326,7 +327,7 @@ def test_linear_transpose_of_linearize_is_vjp(program: Program):
 @settings(max_examples=60)
 @given(programs(inputs=2))
 def test_argnums(program: Program):
-    """The gradient with respect to several arguments is the gradients with respect to each, and value_and_grad's value is the function's."""
+    """The gradient in several arguments is the gradients in each, and value_and_grad's value is the function's."""
 
     def f(x, y):
         return np.sum(np.cos(program(x, y)))
@@ -341,7 +342,7 @@ def test_argnums(program: Program):
 @settings(max_examples=60)
 @given(programs(inputs=2), st.sampled_from([(0, 0), (0, None), (None, 0)]))
 def test_vmap_of_grad_and_grad_of_vmap(program: Program, in_axes: tuple):
-    """vmap of grad is a loop of grads; grad of the sum of vmap is their stack, or their sum for an argument that all examples share."""
+    """vmap of grad is a loop of grads; grad of the sum of vmap is their stack, or their sum for a shared argument."""
 
     def f(x, y):
         return np.sum(np.sin(program(x, y)))
@@ -404,7 +405,7 @@ def test_chunks(program: Program, chunk_size: int):
 @settings(max_examples=60)
 @given(programs())
 def test_jaxprs(program: Program):
-    """Jaxprs of a program and of its derivatives are well formed, print, can be pickled, and compute what running the program does."""
+    """Jaxprs of a program and of its derivatives are well formed, print, pickle, and compute what the program does."""
     (x,) = program.args
 
     def f(x):
@@ -432,7 +433,7 @@ def test_jaxprs(program: Program):
 @settings(max_examples=30)
 @given(programs())
 def test_recording_changes_nothing(program: Program):
-    """The value that a derivative hands out is the value of the function, to the last bit, and arguments are left as they were."""
+    """A derivative hands out the function's value to the last bit, and leaves the arguments as they were."""
     (x,) = program.args
     before = np.copy(x)
     expected = program(x)

@@ -106,7 +106,7 @@ class Primitive:
             raise MissingRuleError(f"primitive {self.name!r} has no abstract rule; give it `abstract=`")
         return self._abstract(*avals, **params)
 
-    def batch(self, axis: Any, batched: Sequence[bool], *operands: Any, **params: Any) -> Any:
+    def batch(self, axis: Any, batched: Sequence[bool], /, *operands: Any, **params: Any) -> Any:
         """The batched application; see the class docstring."""
         if self._batch is None:
             raise MissingRuleError(f"primitive {self.name!r} has no batching rule, so vmap cannot pass it; give it `batch=`")
@@ -235,6 +235,19 @@ class Linear(_Recorded):
         self.transpose = transpose
         self.linear_in = linear_in
         self.accumulate = accumulate
+
+    def bind(self, *operands: Any, **params: Any) -> Any:
+        """Apply the primitive; the common case of one operand recorded with values is written out (indexing in loops)."""
+        if len(operands) != 1 or type(operands[0]) is not Tracer or operands[0].recording.abstract:
+            return super().bind(*operands, **params)
+        (x,) = operands
+        recording, value = x.recording, x.value
+        out = self.bind(value, **params) if type(value) is Tracer else self.impl(value, **params)
+        if out.dtype.kind not in "fc":
+            return out
+        i = recording.fresh()
+        recording.append((self, i, Application((x.id,), (typeof(value),), params, None, None)))
+        return Tracer(recording, i, out)
 
     def is_linear_in(self, position: int) -> bool:
         """Whether the operand at this position is a linear one."""

@@ -193,7 +193,7 @@ class Tracer:
             raise TracerIntegerConversionError(
                 f"an integer was needed at {here()}, but the value of this traced array of type {value!r} is not known: "
                 f"{self.recording_that_hides().describe()} records without values. "
-                "Index arrays with it (x[i], np.take(x, i)); a Python list, range or shape needs a number from outside."
+                "Instead of plain[i] write fungrad.numpy.take(plain, i); a Python list, range or shape needs a number from outside."
             )
         raise TypeError(f"only integers can be used as an index, got a traced array of type {self.aval!r} at {here()}; use int(x) to cut the derivative on purpose")
 
@@ -208,7 +208,7 @@ class Tracer:
             f"NumPy asked for a plain array in place of a traced array of type {self.aval!r} at {here()}; its derivative would be lost. "
             "Instead of np.array([a, b]) or np.asarray write np.stack([a, b]) or np.concatenate; instead of z[0] = a into a "
             "plain NumPy array build the array from its parts (np.stack, np.concatenate, np.where); "
-            "instead of plain.dot(x) write plain @ x; instead of plain[x] write np.take(plain, x). "
+            "instead of plain.dot(x) write plain @ x; instead of plain[x] write fungrad.numpy.take(plain, x). "
             "To cut the derivative on purpose use fungrad.stop_gradient(x) where values are known."
         )
 

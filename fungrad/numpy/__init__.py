@@ -16,6 +16,7 @@ from fungrad.numpy import (
     sorting,
     statistics,
 )
+from fungrad.numpy.indexing import take
 
 __all__ = [
     "contraction",
@@ -28,4 +29,5 @@ __all__ = [
     "shaping",
     "sorting",
     "statistics",
+    "take",
 ]

@@ -135,7 +135,7 @@ def _merged_plan(
     to_sum, to_right = n_batch + n_left, n_batch + n_sum
     merge_x, merge_y = n_left != 1 or n_sum != 1, n_sum != 1 or len(right) != 1
     split = n_left != 1 or len(right) != 1
-    multiply: Product = np.matmul if batch else np.dot
+    multiply: Product = _stacked_product if batch else np.dot
 
     def run(x: Any, y: Any) -> Any:
         if x_order is not None:
@@ -160,6 +160,22 @@ def _merged_plan(
         return out if out_order is None else out.transpose(out_order)
 
     return run
+
+
+def _stacked_product(x: Any, y: Any) -> Any:
+    return np.matmul(_readable(x), _readable(y))
+
+
+def _readable(x: Any) -> Any:
+    """A stack of matrices that BLAS can read. NumPy before 2.3 multiplies others, such as broadcast ones, in plain loops."""
+    m, n = x.shape[-2:]
+    down, right = x.strides[-2:]
+    size = x.itemsize
+    if ((right == size or n == 1) and (down >= n * size or m == 1)) or (
+        (down == size or m == 1) and (right >= m * size or n == 1)
+    ):
+        return x
+    return np.ascontiguousarray(x)
 
 
 def _permutation(labels: str, order: list[str]) -> tuple[int, ...] | None:

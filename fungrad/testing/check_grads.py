@@ -4,17 +4,22 @@
     check_jvp   : the same for a jvp that somebody wrote by hand
     check_vjp   : the same for a vjp
 
-A derivative is checked along one dense direction with a fixed seed. Every entry of the Jacobian takes part in it, so that an error in
-any of them shows, and the cost is a few evaluations whatever the size. Only when the comparison fails is it repeated leaf by leaf of
-the arguments, to name the one at fault. Forward mode is compared element by element,
+A derivative is checked along one dense direction with a fixed seed. Every entry of the Jacobian takes part in it, so
+that an error in any of them shows, and the cost is a few evaluations whatever the size. Only when the comparison fails
+is it repeated leaf by leaf of the arguments, to name the one at fault. Forward mode is compared element by element,
 
     jvp(f, x, v)  =  df/dh f(x + h v),
 
-and reverse mode through the pairing  <w, df/dh f(x + h v)> = <v, vjp(f, x)(w)>  with <a, b> = Re(sum(a * b)): the transpose
-without conjugation. Higher orders check the derivative of the derivative, which was itself found right one order below.
+and reverse mode through the pairing
 
-The difference quotient D(h) = (f(x + h v) - f(x - h v)) / 2h is taken at h and h / 2 and extrapolated (Richardson 1911):
-(4 D(h / 2) - D(h)) / 3 has an error of h**4, which with the rounding error eps / h is least near h = eps**(1/5).
+    <w, df/dh f(x + h v)>  =  <v, vjp(f, x)(w)>        with <a, b> = Re(sum(a * b)),
+
+the transpose without conjugation. Higher orders check the derivative of the derivative, which was itself found right
+one order below.
+
+The difference quotient D(h) = (f(x + h v) - f(x - h v)) / 2h is taken at h and h / 2 and extrapolated (Richardson
+1911): (4 D(h / 2) - D(h)) / 3 has an error of h**4, which with the rounding error eps / h is least near
+h = eps**(1/5).
 """
 
 from __future__ import annotations
@@ -48,25 +53,26 @@ def check_grads(
     Parameters
     ----------
     f : callable
-        A function of positional arguments; arguments and results are pytrees of arrays, real or complex. Integers and booleans among
-        them are left alone.
+        A function of positional arguments; arguments and results are pytrees of arrays, real or complex. Integers and
+        booleans among them are left alone.
     args : sequence
         The point. It should be further than the step from any kink, and from the edge of the domain.
     order : int
-        The highest derivative to check. All words over ``modes`` of that length are: for order 2 with both modes forward over
-        forward, forward over reverse, reverse over forward and reverse over reverse.
+        The highest derivative to check. All words over ``modes`` of that length are checked: for order 2 with both
+        modes forward over forward, forward over reverse, reverse over forward and reverse over reverse.
     modes : "fwd", "rev" or a sequence of these
         Forward mode (`jvp`) and reverse mode (`vjp`).
     atol, rtol : float, optional
         Absolute and relative tolerance; by default 1e-6 in double precision and 5e-3 in single precision.
     eps : float, optional
-        The step, for elements of magnitude up to one (larger elements are moved in proportion). By default fitted to the dtype: 7e-4 in double
-        precision, 0.04 in single precision.
+        The step, for elements of magnitude up to one (larger elements are moved in proportion). By default fitted to
+        the dtype: 7e-4 in double precision, 0.04 in single precision.
 
     Raises
     ------
     AssertionError
-        If a derivative is wrong: says which mode and order, the argument and the result concerned, the numeric and the exact value.
+        If a derivative is wrong: says which mode and order, the argument and the result concerned, the numeric and
+        the exact value.
     TransformTypeError, TransformValueError, NonDifferentiableError
         If ``order`` or ``modes`` is not one of those above, or there is nothing to differentiate.
 
@@ -170,7 +176,7 @@ def numerical_jvp(f: Callable[..., Any], args: Sequence[Any], tangents: Sequence
     f : callable
         A function of positional arguments, called on plain arrays five times.
     args, tangents : sequence
-        The point and the direction, of the same tree and shapes. The tangents of integers and booleans are not looked at.
+        The point and the direction, of the same tree and shapes. Tangents of integers and booleans are not looked at.
     eps : float, optional
         The step h; by default the fifth root of the precision of the coarsest dtype among arguments and results.
 
@@ -243,11 +249,13 @@ def _rng(order: int) -> np.random.Generator:
 def _check_args(name: str, args: Any) -> None:
     if not isinstance(args, (tuple, list)):
         raise TransformTypeError(
-            f"fungrad.testing.{name}: args must be a tuple or list with one entry per argument, got {type(args).__name__}; write (args,)"
+            f"fungrad.testing.{name}: args must be a tuple or list with one entry per argument, "
+            f"got {type(args).__name__}; write (args,)"
         )
     if not any(is_inexact(typeof(x).dtype) for x in tree.leaves(args)):
         raise NonDifferentiableError(
-            f"fungrad.testing.{name}: none of the arguments is real or complex floating point, there is nothing to check"
+            f"fungrad.testing.{name}: none of the arguments is real or complex floating point, "
+            "there is nothing to check"
         )
 
 
@@ -290,9 +298,9 @@ def _inexact(outs: Any) -> list[Any]:
 
 
 def _direction(target: Any, rng: np.random.Generator, only: int | None = None) -> Any:
-    """A tangent for each leaf: of magnitude 0.5 to 1 in units of the element where that exceeds one, never small; float0 for integers.
+    """A tangent for each leaf, of magnitude 0.5 to 1, in units of the element where that exceeds one; never small.
 
-    With ``only`` all but that leaf are zero.
+    Integers get float0. With ``only`` all but that leaf are zero.
     """
     values, treedef = tree.flatten(target)
     return treedef.unflatten([_tangent(x, rng, only is None or only == k) for k, x in enumerate(values)])
@@ -330,7 +338,7 @@ def _check_forward(
     fault = _forward_fault(f, f_jvp, args, _direction(args, rng), tolerance, title)
     if fault is None:
         return
-    # Which argument is it? Seeds differ from leaf to leaf, and an error that only shows in a mixture is reported as such.
+    # Which argument is it? An error that only shows in a mixture is reported as such.
     for k, x in enumerate(tree.leaves(args)):
         if is_inexact(typeof(x).dtype):
             single = _forward_fault(f, f_jvp, args, _direction(args, rng, only=k), tolerance, title)
@@ -430,7 +438,11 @@ def _pair(a: Any, b: Any) -> tuple[float, float]:
 
 
 def _values(exact: Any, numeric: Any, atol: float, rtol: float) -> str:
-    return f"  exact (to be checked): {exact}\n  numeric (differences): {numeric}\n  tolerance: atol={atol:g}, rtol={rtol:g}"
+    return (
+        f"  exact (to be checked): {exact}\n"
+        f"  numeric (differences): {numeric}\n"
+        f"  tolerance: atol={atol:g}, rtol={rtol:g}"
+    )
 
 
 def _check_value(title: str, expected: Any, received: Any) -> None:
@@ -445,7 +457,7 @@ def _check_value(title: str, expected: Any, received: Any) -> None:
 
 
 def _check_structure(title: str, what: str, expected: Any, received: Any, integers: bool = False) -> None:
-    """The same tree and, leaf by leaf, shape and dtype; integers and booleans only if asked for (their tangents are float0)."""
+    """The same tree and, leaf by leaf, shape and dtype; of integers only if asked for (their tangents are float0)."""
     a, b = tree.structure(expected), tree.structure(received)
     if a != b:
         raise AssertionError(f"{title}: {what} has the tree {b}, it should be {a}")

@@ -2,15 +2,16 @@
 
     Program    ::= def program(x0, ..., xn): step* return name
     step       ::= name = expression
-    expression ::= unary(name) | name op name | name @ name | reduction(name) | a change of shape | an index | a selection
+    expression ::= unary(name) | name op name | name @ name | reduction(name) | new shape | index | selection
 
-A program is drawn step by step together with its values at one point, and a step is only taken if it is well behaved there: shapes fit,
-values stay small (what would grow is put through tanh), operands of `max` and `where` are further from their kinks than a finite difference
-reaches. So all drawn programs are smooth in a neighbourhood of that point, and derivatives of any order can be compared there.
-What a step computed and no later step used is added to the result, so that there is no dead code and every input matters.
+A program is drawn step by step together with its values at one point, and a step is only taken if it is well behaved
+there: shapes fit, values stay small (what would grow is put through tanh), operands of `max` and `where` are further
+from their kinks than a finite difference reaches. So all drawn programs are smooth in a neighbourhood of that point,
+and derivatives of any order can be compared there. What a step computed and no later step used is added to the result,
+so that there is no dead code and every input matters.
 
-All choices go through one function ``choose(options)``. With ``random.Random(0).choice`` it is a plain random program; with
-``lambda options: draw(strategies.sampled_from(options))`` hypothesis draws it, and shrinks it when a test fails.
+All choices go through one function ``choose(options)``. With ``random.Random(0).choice`` it is a plain random program;
+with ``lambda options: draw(strategies.sampled_from(options))`` hypothesis draws it, and shrinks it when a test fails.
 """
 
 from __future__ import annotations
@@ -174,7 +175,7 @@ class _Draft:
         self.lines: list[str] = []
 
     def program(self) -> Program:
-        """What has been written so far; the result is the last variable plus the means of those that nothing has used."""
+        """What has been written so far; the result is the last variable plus the means of the unused ones."""
         *before, last = self.values
         unused = [n for n in before if not any(re.search(rf"\b{n}\b", line.partition("=")[2]) for line in self.lines)]
         result = " + ".join([last, *[n if np.ndim(self.values[n]) == 0 else f"np.mean({n})" for n in unused]])
@@ -217,7 +218,7 @@ class _Draft:
         return eval(expression, {"np": np}, self.values)  # expressions of the tables above only
 
     def _name(self, fits: Callable[[Any], bool] | None = None) -> str | None:
-        """A variable whose value fits, the latest first: programs that use what they computed are the more interesting ones."""
+        """A variable whose value fits, the latest first: most steps shall use what was just computed."""
         names = [n for n in reversed(self.values) if fits is None or fits(self.values[n])]
         return self.choose(names[:4]) if names else None
 
@@ -238,7 +239,7 @@ class _Draft:
         y = self._name(lambda v: np.ndim(v) in (1, 2) and np.shape(v)[0] == inner)
         if y is None:
             return f"np.outer({x}, {x})" if np.ndim(self.values[x]) == 1 else f"{x} @ {x}.T"
-        return self.choose(("{x} @ {y}", "np.tensordot({x}, {y}, 1)", "np.dot({x}, {y})")).format(x=x, y=y)  # type: ignore[no-any-return]
+        return str(self.choose(("{x} @ {y}", "np.tensordot({x}, {y}, 1)", "np.dot({x}, {y})"))).format(x=x, y=y)
 
     def _with_axis(self, table: Sequence[str]) -> str | None:
         x = self._name(lambda v: np.ndim(v) > 0)

@@ -1,6 +1,6 @@
 """Cases: a row of the catalogue at one dtype and one choice of shapes, with what the tests need to run it.
 
-Everything that is drawn is drawn from a seed made of the row's name, so a test sees the same numbers in each run and each process.
+Everything is drawn from a seed made of the row's name, so a test sees the same numbers in each run and each process.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def pairing(a: Any, b: Any) -> tuple[float, float]:
 
 
 def assert_close(actual: Any, expected: Any, tolerance: float, what: str = "") -> None:
-    """Two pytrees are equal in structure, shapes and dtypes, and up to rounding in values (nan and inf where expected)."""
+    """Two pytrees are equal in structure, shapes and dtypes, and up to rounding in values (nan where expected)."""
     assert tree.structure(actual) == tree.structure(expected), (
         f"{what}: {tree.structure(actual)} instead of {tree.structure(expected)}"
     )

@@ -231,10 +231,12 @@ def test_as_operand():
     assert as_operand(2.0) == 2.0
     assert as_operand([1, 2]).dtype == np.int64
     assert type(as_operand(np.ones(2).view(type("Sub", (np.ndarray,), {})))) is np.ndarray
-    assert type(as_operand(np.ma.masked_array([1.0, 2.0]))) is np.ndarray
     for wrong in ("text", None, object(), [None], {"a": 1.0}):
         with pytest.raises(TypeError, match="expected a number or an array of numbers"):
             as_operand(wrong)
+    for wrong in (np.array([1, None]), np.array([1.0, 2.0], object), np.array(["text"])):
+        with pytest.raises(TypeError, match="expected a number or an array of numbers"):
+            fg.grad(lambda x, wrong=wrong: (x * wrong).sum())(np.ones(2))
     recording = Recording(False, "test", len)
     with pytest.raises(TracerArrayConversionError, match="np.stack"):
         as_operand([recording.new_input(1.0), 2.0])

@@ -30,7 +30,7 @@ PARAMS = {"w": np.array([[0.5, -0.3], [0.1, 0.8], [-0.4, 0.2]]), "b": np.array([
 @pytest.mark.parametrize("modes", ["fwd", "rev", ("fwd", "rev"), ["rev"]])
 @pytest.mark.parametrize("order", [1, 2, 3])
 def test_right_derivatives_pass(modes, order):
-    """A right derivative passes in each mode and to each order: pytrees, several results, Python numbers among the arguments."""
+    """A right derivative passes in each mode and to each order: pytrees, several results, Python numbers."""
     check_grads(model, (PARAMS, X), order, modes)
     check_grads(lambda x, y: (np.sin(x) * y, x / (2 + y)), (0.7, X), order, modes)
 
@@ -192,7 +192,7 @@ def test_planted_wrong_rule_fails(plant, modes):
 
 @pytest.mark.parametrize(("modes", "word"), [("fwd", "jvp of jvp"), ("rev", "vjp of vjp")])
 def test_rule_that_is_wrong_at_second_order_only(plant, modes, word):
-    """A rule whose value is right but whose own derivative is not passes order 1 and fails order 2, which names the word."""
+    """A rule that is right but for its own derivative passes order 1 and fails order 2, which names the word."""
     bad = plant(lambda t, x: mul(t, cos(fg.stop_gradient(x))))
     check_grads(lambda x: bad(x) * 2.0, (X,), 1, modes)
     with pytest.raises(AssertionError, match=f"order 2: the {word} of"):

@@ -157,6 +157,15 @@ def test_integers_and_dtypes():
     assert _named(lambda x: fg.pmean(x, "i"))(X.astype(np.float32)).dtype == np.float32
 
 
+@pytest.mark.parametrize("x", [np.array([-128, 3], np.int8), np.array([0, 255], np.uint8), np.array([True, False]), np.array([2, 5]), np.array([np.inf, -np.inf])],
+                         ids=lambda x: x.dtype.name)  # fmt: skip
+def test_extremes_of_every_dtype(x):
+    """pmax and pmin are exact for integers at the ends of their range, unsigned ones and booleans."""
+    high, low = _named(lambda v: (fg.pmax(v, "i"), fg.pmin(v, "i")), out_axes=None)(x)
+    assert (high, low) == (x.max(), x.min())
+    assert high.dtype == low.dtype == x.dtype
+
+
 def test_in_a_jaxpr():
     """The mapped program has no collective left, only a reduction; it is well formed and can be evaluated."""
     closed = fg.make_jaxpr(_named(lambda x: x / fg.psum(x, "i")))(X)
