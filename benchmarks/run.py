@@ -104,13 +104,15 @@ def show_time(seconds: float) -> str:
 
 def versions() -> dict[str, str]:
     """What was measured, on what."""
-    found = {"python": platform.python_version(), "machine": f"{_processor()}, {len(os.sched_getaffinity(0))} cores"}
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    found = {"python": platform.python_version(), "machine": f"{_processor()}, {cores} cores"}
     for package in ("fungrad", "numpy", "autograd", "jax", "torch"):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
     found["fungrad"] = workloads.fg.__version__
+    found["BLAS threads"] = os.environ.get("OPENBLAS_NUM_THREADS", "default")
     return found
 
 

@@ -45,6 +45,8 @@ def fun_name(fun: Any) -> str:
 
 def describe_function(fun: Any) -> str:
     """``f (file.py:3)`` where the function has a definition in a file, else its name."""
+    while hasattr(fun, "__wrapped__"):
+        fun = fun.__wrapped__
     code = getattr(fun, "__code__", None)
     if code is None:
         return fun_name(fun)

@@ -26,7 +26,7 @@ VALUE = {"d": 1e-12, "D": 1e-12, "f": 2e-5, "F": 2e-5}  # for the same computati
 BATCH = 3
 
 # Their operands belong to a named axis, which no row has: tests/transforms covers them.
-COLLECTIVES = {"psum", "pmax"}
+COLLECTIVES = {"psum", "pmax", "pmin"}
 
 
 def for_each_case(
@@ -101,6 +101,41 @@ def test_value_under_make_jaxpr(case: Case) -> None:
     copied = pickle.loads(pickle.dumps(closed))
     assert str(copied) == str(closed)
     assert_close(fg.eval_jaxpr(copied, (), *args), values, 0.0, "evaluated after pickling")
+
+
+# What differs from NumPy where operands are not floating-point numbers.
+NOT_FOR_INTEGERS = {
+    "pad linear_ramp": "refused, with a message",
+    "power 2": "the dtype of NumPy's `bools ** 2` depends on the value of the exponent; here it is that of np.power",
+    "power 2.0": "the same, in NumPy 2.0",
+    "select values": "the same",
+    "logaddexp.reduce": "in double precision, where NumPy takes half or single precision for small integers",
+}
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int32", "uint16", "bool"])
+@pytest.mark.parametrize(
+    "row", [pytest.param(r, id=r.name) for r in ROWS if r.batched and r.name not in NOT_FOR_INTEGERS]
+)
+def test_integers_and_booleans(row: Row, dtype: str) -> None:
+    """Where NumPy takes integers, so do a recording on types alone and a batch, with NumPy's values and dtypes."""
+    case = next(cases(row))
+    xs = []
+    for draw in range(BATCH):
+        args, rng = case.args(draw), case.rng(300 + draw)
+        xs.append(case.merge(args, tuple([rng.integers(1, 4, np.shape(x)).astype(dtype)[()] for x in case.pick(args)])))
+    try:
+        expected = loop(row.fun, xs)
+    except (TypeError, ValueError, ArithmeticError, Warning):
+        pytest.skip("NumPy does not take this dtype")
+    closed = fg.make_jaxpr(row.fun)(*xs[0])
+    fg.check_jaxpr(closed)
+    evaluated = fg.eval_jaxpr(closed, (), *xs[0])
+    assert_close(evaluated, [np.asarray(y)[()] for y in tree.leaves(row.fun(*xs[0]))], 1e-12, "evaluated")
+    for aval, y in zip(closed.out_avals, evaluated, strict=True):
+        assert (aval.shape, aval.dtype) == (np.shape(y), y.dtype)
+    mapped = fg.vmap(row.fun)(*[np.stack(x) for x in zip(*xs, strict=True)])
+    assert_close(mapped, expected, 1e-12, "vmap")
 
 
 # First derivatives

@@ -1,4 +1,4 @@
-"""What the derivative is where there is none: at kinks, at the ends of domains, at zeros, and where naive formulae overflow.
+"""What the derivative is where there is none: at kinks, ends of domains, zeros, and where naive formulae overflow.
 
 The catalogue keeps away from such points; here are the conventions of the documentation, one by one, in every mode.
 """

@@ -28,6 +28,8 @@ def check(jaxpr: Jaxpr | ClosedJaxpr) -> None:
             raise JaxprTypeError(f"equation {k} ({eqn.primitive}): {problem}\n{near}")
         defined.update(eqn.outputs)
     for atom in jaxpr.outvars:
+        if not isinstance(atom, (Var, Literal)):
+            raise JaxprTypeError(f"the result {atom!r} is neither a variable nor a literal")
         if isinstance(atom, Var) and atom not in defined:
             raise JaxprTypeError(f"the result {atom!r} is not defined")
 
@@ -46,7 +48,13 @@ def _problem(eqn: Equation, defined: set[Var]) -> str | None:
             return f"{atom!r} is neither a variable nor a literal"
         if isinstance(atom, Var) and atom not in defined:
             return f"reads {atom!r} before it is defined"
-    outs = eqn.primitive.abstract(*[_aval(a) for a in eqn.inputs], **eqn.params)
+    arity = getattr(eqn.primitive, "arity", len(eqn.inputs))
+    if arity != len(eqn.inputs):
+        return f"has {len(eqn.inputs)} operands, expected {arity}"
+    try:
+        outs = eqn.primitive.abstract(*[_aval(a) for a in eqn.inputs], **eqn.params)
+    except (TypeError, ValueError, IndexError, KeyError) as error:
+        return f"its abstract rule refuses these operands and parameters: {error}"
     expected = tuple(outs) if eqn.primitive.multiple else (outs,)
     received = tuple([v.aval for v in eqn.outputs])
     if expected != received:

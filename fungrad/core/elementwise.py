@@ -17,8 +17,7 @@ import numpy as np
 
 from fungrad._util import set_name
 from fungrad.core.aval import ShapedArray, typeof
-from fungrad.core.primitive import OPERAND_TYPES, Primitive, as_operand, lower, record_abstract
-from fungrad.core.memory import snapshot
+from fungrad.core.primitive import OPERAND_TYPES, Primitive, as_operand, defers, lower, record_abstract
 from fungrad.core.trace import Recording, Tracer, newest
 
 Rule = Callable[..., Any]
@@ -37,6 +36,8 @@ def difference(x: Any, out: Any) -> tuple[ShapedArray, ShapedArray] | None:
     if type(x) in _SCALARS and type(out) in _SCALARS:
         return None
     a, b = typeof(x), typeof(out)
+    if b.dtype.kind not in "fc":
+        raise TypeError(f"an operation on a traced array of type {a!r} gave an array of type {b!r}; expected numbers")
     return None if a.shape == b.shape and a.dtype == b.dtype else (a, b)
 
 
@@ -94,6 +95,8 @@ class Elementwise(Primitive):
         """Broadcast the shapes; ask NumPy itself, once for each combination, for the dtype."""
         key = tuple([(a.dtype, a.weak) for a in avals])
         known = self._dtypes.get(key)
+        if known is None and any(a.dtype.kind not in "biufc" for a in avals):
+            raise TypeError(f"{self.name}: expected numbers, got operands of types {avals}")
         if known is None:
             with np.errstate(all="ignore"):
                 probe = self.impl(*[_probe(a) for a in avals])
@@ -114,7 +117,8 @@ class Elementwise(Primitive):
         """Compute one level down and append the linear map."""
         values, ids = lower(recording, operands)
         out = self.function(*values)
-        edges = self.edges(ids, [snapshot(v) if i is None else v for i, v in zip(ids, values, strict=True)], out)
+        take = recording.constants.take
+        edges = self.edges(ids, [take(v) if i is None else v for i, v in zip(ids, values, strict=True)], out)
         if not edges:
             return out
         i = recording.fresh()
@@ -194,11 +198,15 @@ def _binary(prim: Elementwise) -> Callable[[Any, Any], Any]:
                     x_id, x_value, y_value = x.id, x.value, y
             else:
                 if type(y) not in OPERAND_TYPES:
+                    if defers(y):
+                        return NotImplemented
                     y = as_operand(y)
                 x_id, x_value, y_value = x.id, x.value, y
         elif type(y) is Tracer:
             recording = y.recording
             if type(x) not in OPERAND_TYPES:
+                if defers(x):
+                    return NotImplemented
                 x = as_operand(x)
             x_value, y_id, y_value = x, y.id, y.value
         else:
@@ -213,12 +221,12 @@ def _binary(prim: Elementwise) -> Callable[[Any, Any], Any]:
         if x_id is None:
             fix = None if kind is _float64 is type(y_value) else difference(y_value, out)
             if y_rule_reads_x and type(x_value) is _ndarray:
-                x_value = snapshot(x_value)
+                x_value = recording.constants.take(x_value)
             edges: Any = ((y_id, y_rule, y_pick(x_value, y_value, out), fix),)
         elif y_id is None:
             fix = None if kind is _float64 is type(x_value) else difference(x_value, out)
             if x_rule_reads_y and type(y_value) is _ndarray:
-                y_value = snapshot(y_value)
+                y_value = recording.constants.take(y_value)
             edges = ((x_id, x_rule, x_pick(x_value, y_value, out), fix),)
         else:
             edges = (

@@ -5,6 +5,7 @@ NumPy arrays can be changed in place; what a recording keeps and what a transfor
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,9 +23,43 @@ def snapshot(x: Any) -> Any:
     base: Any = x
     while isinstance(base, np.ndarray):
         if base.flags.writeable:
-            return x.copy()
+            return _copy(x)
         base = base.base
     return x
+
+
+def _copy(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A copy; of a broadcast array only what is stored."""
+    if 0 not in x.strides:
+        return x.copy()
+    stored = x[tuple([slice(0, 1) if stride == 0 else slice(None) for stride in x.strides])]
+    return np.broadcast_to(stored.copy(), x.shape)
+
+
+def copied(x: Any) -> Any:
+    """An array of the caller's own; anything else as it is."""
+    return x.copy() if type(x) is np.ndarray else x
+
+
+class Snapshots:
+    """The snapshots of one recording: one for each array, as long as it has not changed since the last."""
+
+    __slots__ = ("_taken",)
+
+    def __init__(self) -> None:
+        self._taken: dict[int, tuple[weakref.ref[Any], Any]] = {}
+
+    def take(self, x: Any) -> Any:
+        """`snapshot`, or the one that was taken of this array before."""
+        if type(x) is not np.ndarray or 0 in x.strides:
+            return snapshot(x)
+        known = self._taken.get(id(x))
+        if known is not None and known[0]() is x and np.array_equal(known[1], x):
+            return known[1]
+        copy = snapshot(x)
+        if copy is not x:
+            self._taken[id(x)] = (weakref.ref(x), copy)
+        return copy
 
 
 def own(results: list[Any], given: Sequence[Any]) -> list[Any]:

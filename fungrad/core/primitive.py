@@ -31,7 +31,6 @@ import numpy as np
 
 from fungrad._util import user_source
 from fungrad.core.aval import ShapedArray, is_inexact, typeof
-from fungrad.core.memory import snapshot
 from fungrad.core.trace import Application, Recording, Tracer, newest
 from fungrad.errors import MissingRuleError
 
@@ -122,9 +121,10 @@ def record_abstract(prim: Primitive, recording: Recording, operands: tuple[Any, 
     ids = tuple([x.id if type(x) is Tracer and x.recording is recording else None for x in operands])
     avals = [x.value if i is not None else typeof(x) for x, i in zip(operands, ids, strict=True)]
     outs = prim.abstract(*avals, **params)
-    keep = snapshot if recording.snapshots else _as_it_is
-    known = tuple([keep(x) if i is None else a for x, a, i in zip(operands, avals, ids, strict=True)])
-    source = user_source(2)
+    if recording.of_user:
+        known, source = tuple([recording.constants.take(x) if i is None else a for x, a, i in zip(operands, avals, ids, strict=True)]), user_source(2)
+    else:
+        known, source = tuple([x if i is None else a for x, a, i in zip(operands, avals, ids, strict=True)]), None
     if prim.multiple:
         out_ids = tuple([recording.fresh() for _ in outs])
         recording.append((prim, out_ids, Application(ids, known, params, outs, source)))
@@ -132,10 +132,6 @@ def record_abstract(prim: Primitive, recording: Recording, operands: tuple[Any, 
     out_id = recording.fresh()
     recording.append((prim, out_id, Application(ids, known, params, outs, source)))
     return Tracer(recording, out_id, outs)
-
-
-def _as_it_is(x: Any) -> Any:
-    return x
 
 
 def lower(recording: Recording, operands: tuple[Any, ...]) -> tuple[list[Any], list[int | None]]:
@@ -151,16 +147,26 @@ def lower(recording: Recording, operands: tuple[Any, ...]) -> tuple[list[Any], l
     return values, ids
 
 
+def defers(x: Any) -> bool:
+    """Whether an object asks that operators leave the result to it (``__array_ufunc__ = None``)."""
+    return getattr(x, "__array_ufunc__", x) is None
+
+
 def as_operand(x: Any) -> Any:
     """Make an operand of what a user wrote beside a traced array: a list, a NumPy subclass, a buffer.
 
     Raises
     ------
     TypeError
-        If it is not numeric, or holds traced arrays (``np.stack`` them first).
+        If it is not numeric, is masked, or holds traced arrays (``np.stack`` them first).
     """
     if type(x) is Tracer or type(x) in OPERAND_TYPES:
         return x
+    if isinstance(x, (np.ma.MaskedArray, np.matrix)):
+        raise TypeError(
+            f"a numpy {type(x).__name__} cannot be an operand beside a traced array: its mask or its own operators would be lost. "
+            "Convert it with np.asarray(x), x.filled(value) or np.where(mask, ...)"
+        )
     array = np.asarray(x)
     if array.dtype.kind not in "biufc":
         raise TypeError(f"expected a number or an array of numbers, got {type(x).__name__}: {x!r:.100}")
@@ -168,8 +174,9 @@ def as_operand(x: Any) -> Any:
 
 
 
-def _constants(ids: Sequence[int | None], kept: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple([snapshot(x) if i is None else x for i, x in zip(ids, kept, strict=True)])
+def _constants(recording: Recording, ids: Sequence[int | None], kept: tuple[Any, ...]) -> tuple[Any, ...]:
+    take = recording.constants.take
+    return tuple([take(x) if i is None else x for i, x in zip(ids, kept, strict=True)])
 
 
 class _Recorded(Primitive):
@@ -189,7 +196,7 @@ class _Recorded(Primitive):
             return outs
         kept, kept_out = self.needs(ids, values, outs)
         i = recording.fresh()
-        recording.append((self, i, Application(tuple(ids), _constants(ids, kept), params, kept_out, None)))
+        recording.append((self, i, Application(tuple(ids), _constants(recording, ids, kept), params, kept_out, None)))
         return Tracer(recording, i, outs)
 
     def _record_multiple(
@@ -197,7 +204,7 @@ class _Recorded(Primitive):
     ) -> Any:
         kept, kept_outs = self.needs(ids, values, outs)
         out_ids = tuple([recording.fresh() for _ in outs])
-        recording.append((self, out_ids, Application(tuple(ids), _constants(ids, kept), params, kept_outs, None)))
+        recording.append((self, out_ids, Application(tuple(ids), _constants(recording, ids, kept), params, kept_outs, None)))
         return tuple(
             [Tracer(recording, i, o) if is_inexact(typeof(o).dtype) else o for i, o in zip(out_ids, outs, strict=True)]
         )
@@ -243,7 +250,7 @@ class Linear(_Recorded):
         (x,) = operands
         recording, value = x.recording, x.value
         out = self.bind(value, **params) if type(value) is Tracer else self.impl(value, **params)
-        if out.dtype.kind not in "fc":
+        if typeof(out).dtype.kind not in "fc":
             return out
         i = recording.fresh()
         recording.append((self, i, Application((x.id,), (typeof(value),), params, None, None)))

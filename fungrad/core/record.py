@@ -39,7 +39,7 @@ def result_value(x: Any, recording: Recording) -> tuple[Any, int | None]:
         return x, None
     if x.recording is recording:
         return x.value, x.id
-    if x.recording.level > recording.level:
+    if x.recording.ended or x.recording.level > recording.level:
         raise UnexpectedTracerError(
             f"{recording.describe()} returned a traced array that was made by {x.recording.describe()}, which has ended: it leaked"
         )
@@ -63,16 +63,16 @@ def record_values(transform: str, fun: FlatFunction, values: Sequence[Any], user
 
 
 def record_jaxpr(
-    transform: str, fun: FlatFunction, avals: Sequence[ShapedArray], user_fun: Any, prune: bool = True, snapshots: bool = True
+    transform: str, fun: FlatFunction, avals: Sequence[ShapedArray], user_fun: Any, prune: bool = True, of_user: bool = True
 ) -> ClosedJaxpr:
     """Run ``fun`` on abstract tracers and close what it recorded over its constants.
 
-    ``prune`` drops the equations that no result depends on (primitives have no effects). ``snapshots`` is as for `Recording`.
+    ``prune`` drops the equations that no result depends on (primitives have no effects). ``of_user`` is as for `Recording`.
     """
-    recording = Recording(True, transform, user_fun, snapshots)
+    recording = Recording(True, transform, user_fun, of_user)
     tracers = [recording.new_input(a) for a in avals]
     try:
-        leaves = fun(*tracers)
+        leaves = [recording.constants.take(x) if of_user else x for x in fun(*tracers)]
     finally:
         entries = recording.end()
     return _close(recording, entries, tracers, leaves, prune)

@@ -36,6 +36,7 @@ import numpy as np
 
 from fungrad._util import SourceInfo, describe_function, describe_source, here
 from fungrad.core.aval import Shape, ShapedArray, typeof
+from fungrad.core.memory import Snapshots
 from fungrad.errors import (
     ConcretizationTypeError,
     TracerArrayConversionError,
@@ -74,13 +75,14 @@ class Recording:
         The public transform that records, for messages.
     fun : callable
         The function being recorded, for messages.
-    snapshots : bool
-        Whether constants are copied (see `snapshot`). False where no user's code runs during the recording.
+    of_user : bool
+        Whether the user's code runs in it: then constants are copied (see `memory.snapshot`) and, in an abstract recording, the
+        place of each operation is noted. False for what an interpreter records of its own rules.
     """
 
-    __slots__ = ("abstract", "append", "entries", "fresh", "fun", "level", "snapshots", "transform")
+    __slots__ = ("abstract", "append", "entries", "constants", "ended", "fresh", "fun", "level", "of_user", "transform")
 
-    def __init__(self, abstract: bool, transform: str, fun: Any, snapshots: bool = True) -> None:
+    def __init__(self, abstract: bool, transform: str, fun: Any, of_user: bool = True) -> None:
         self.level = _next_level()
         self.abstract = abstract
         self.entries: list[Entry] = []
@@ -89,7 +91,9 @@ class Recording:
         self.fresh: Callable[[], int] = itertools.count().__next__
         self.transform = transform
         self.fun = fun
-        self.snapshots = snapshots
+        self.of_user = of_user
+        self.ended = False
+        self.constants = Snapshots()
 
     def new_input(self, value: Any) -> Tracer:
         """A tracer for an input with this value (or, when abstract, this ShapedArray)."""
@@ -97,20 +101,32 @@ class Recording:
 
     def end(self) -> list[Entry]:
         """Take the entries out and refuse new ones: tracers that live on have leaked."""
-        entries, self.entries, self.append = self.entries, [], self._refuse
+        entries, self.entries, self.append = self.entries, [], _Refusal(self.transform, self.fun)
+        self.ended = True
+        self.constants = Snapshots()
         return entries
 
-    def _refuse(self, entry: Entry) -> None:
+    def describe(self) -> str:
+        """``fungrad.vmap of f (file.py:3)``, for messages."""
+        return f"fungrad.{self.transform} of {describe_function(self.fun)}"
+
+
+class _Refusal:
+    """What an ended recording appends to. Not a method of the recording: that would be a reference cycle."""
+
+    __slots__ = ("fun", "transform")
+
+    def __init__(self, transform: str, fun: Any) -> None:
+        self.transform = transform
+        self.fun = fun
+
+    def __call__(self, entry: Entry | None = None) -> None:
         raise UnexpectedTracerError(
             f"a traced array was used at {here()} after the recording that made it had ended. "
             f"It was made while fungrad.{self.transform} ran {describe_function(self.fun)}, and left that function "
             "through a global, an attribute, a closure or a generator instead of its return value. "
             "Return it from the function (has_aux=True carries extra results), or compute what you need inside."
         )
-
-    def describe(self) -> str:
-        """``fungrad.vmap of f (file.py:3)``, for messages."""
-        return f"fungrad.{self.transform} of {describe_function(self.fun)}"
 
 
 class Tracer:
@@ -164,7 +180,7 @@ class Tracer:
 
     def __format__(self, spec: str) -> str:
         value = _known(self)
-        return format(repr(self) if isinstance(value, ShapedArray) else value, spec)
+        return repr(self) if isinstance(value, ShapedArray) else format(value, spec)  # a spec for numbers fits no type
 
     def __hash__(self) -> int:
         raise TypeError(f"unhashable type: a traced array {self.aval!r}, just as numpy.ndarray")

@@ -19,7 +19,7 @@ from fungrad.primitives.structural import reshape
 
 
 class BatchAxis(NamedTuple):
-    """The axis that is being mapped: its size, and its name for collectives (or None)."""
+    """The axis that is being mapped: its size, and its AxisName for collectives (or None)."""
 
     size: int
     name: Any

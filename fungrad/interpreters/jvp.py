@@ -8,7 +8,8 @@ A tangent is None where it is zero; zeros are made only where a primitive needs 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from fungrad.core.aval import ShapedArray, typeof
@@ -20,17 +21,24 @@ from fungrad.primitives.arithmetic import add
 from fungrad.primitives.structural import zeros
 
 
-def forward(entries: list[Entry], tangents: list[Any], consume: bool = False) -> None:
-    """Fill ``tangents`` (indexed by id) walking the entries from first to last.
+def forward(entries: list[Entry], tangents: list[Any], results: Iterable[int | None] | None = None, consume: bool = False) -> None:
+    """Fill ``tangents`` (indexed by id) walking the entries from first to last, dropping each after its last use.
 
     Parameters
     ----------
     entries : list of Entry
         What a recording with values holds; emptied on the way if ``consume``, so that residuals are freed.
     tangents : list
-        In: the tangents of the inputs. Out: those of every recorded result.
+        In: the tangents of the inputs. Out: those of the results.
+    results : iterable of int or None, optional
+        The ids whose tangents are wanted; without it all are kept.
     """
-    for prim, out_id, payload in _drain(entries) if consume else entries:
+    dead: Any = itertools.repeat((), len(entries)) if results is None else _last_uses(entries, results)
+    unread: Sequence[int] = ()
+    for (prim, out_id, payload), last_read in zip(_drain(entries) if consume else entries, dead, strict=True):
+        for i in unread:
+            tangents[i] = None
+        unread = last_read
         if type(payload) is not Application:
             total = None
             for i, rule, residuals, fix in payload:
@@ -51,6 +59,19 @@ def forward(entries: list[Entry], tangents: list[Any], consume: bool = False) ->
                 tangents[i] = t
         else:
             tangents[out_id] = out
+
+
+def _last_uses(entries: list[Entry], results: Iterable[int | None]) -> list[list[int]]:
+    """For each entry the ids that nothing after it reads."""
+    seen = {i for i in results if i is not None}
+    uses: list[list[int]] = []
+    for _, _, payload in reversed(entries):
+        ids = payload.ids if type(payload) is Application else [edge[0] for edge in payload]
+        mine = [i for i in ids if i is not None and i not in seen]
+        seen.update(mine)
+        uses.append(mine)
+    uses.reverse()
+    return uses
 
 
 def _drain(entries: list[Entry]) -> Iterator[Entry]:

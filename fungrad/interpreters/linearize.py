@@ -49,7 +49,7 @@ class Linearization:
         known: list[Any] = [None] * tape.size
         for i, t in zip(tape.in_ids, tangents, strict=True):
             known[i] = t
-        forward(tape.entries, known, consume)
+        forward(tape.entries, known, tape.out_ids, consume)
         outs = [None if i is None else known[i] for i in tape.out_ids]
         return own([zeros(a) if t is None else _as(t, a) for t, a in zip(outs, self.out_avals, strict=True)], tangents)
 
@@ -66,11 +66,11 @@ class Linearization:
 
     def linear_jaxpr(self) -> ClosedJaxpr:
         """The map as a jaxpr of the inputs' tangents."""
-        return record_jaxpr(self.transform, lambda *ts: self.push(ts), [a.strong() for a in self.in_avals], self.user_fun, snapshots=False)
+        return record_jaxpr(self.transform, lambda *ts: self.push(ts), [a.strong() for a in self.in_avals], self.user_fun, of_user=False)
 
     def transposed_jaxpr(self) -> ClosedJaxpr:
         """The transposed map as a jaxpr of the results' cotangents."""
-        return record_jaxpr(self.transform, lambda *cts: self.pull(cts), [a.strong() for a in self.out_avals], self.user_fun, snapshots=False)
+        return record_jaxpr(self.transform, lambda *cts: self.pull(cts), [a.strong() for a in self.out_avals], self.user_fun, of_user=False)
 
 
 def _as(t: Any, aval: ShapedArray) -> Any:

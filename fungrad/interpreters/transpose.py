@@ -97,6 +97,8 @@ def _backward_application(entry: Entry, ct: Any, cotangents: list[Any], owned: s
             x_bar = rule(ct, *residuals)
             _contribute(i, x_bar if fix is None else fit_cotangent(x_bar, fix[0]), cotangents, owned)
     elif isinstance(prim, General):
+        if any(i is not None and type(x) is ShapedArray for i, x in zip(app.ids, app.operands, strict=True)):
+            raise NonLinearError(f"{describe_entry(entry)} is not linear in its traced operand")
         _backward_general(prim, app, (ct,), cotangents, owned)
     else:
         raise NonLinearError(f"{describe_entry(entry)} ({prim.kind}) has no transpose: its result is not linear in its operands")
@@ -104,6 +106,9 @@ def _backward_application(entry: Entry, ct: Any, cotangents: list[Any], owned: s
 
 def _backward_linear(entry: Entry, ct: Any, cotangents: list[Any], owned: set[int]) -> None:
     prim, _, app = entry
+    for k, i in enumerate(app.ids):
+        if i is not None and not prim.is_linear_in(k):
+            raise NonLinearError(f"{describe_entry(entry)} is not linear in its traced operand {k}")
     if prim.accumulate is not None and not any(type(x) is Tracer for x in (ct, *app.operands)):
         i, aval = app.ids[0], app.operands[0]
         total = cotangents[i]
@@ -141,7 +146,7 @@ def _backward_multiple(prim: Any, out_ids: tuple[int, ...], app: Application, co
 
 def _backward_general(prim: General, app: Application, cts: Iterable[Any], cotangents: list[Any], owned: set[int]) -> None:
     """Record the jvp rule abstractly in its tangents, then transpose what it recorded."""
-    recording = Recording(True, "vjp", prim.jvp, snapshots=False)
+    recording = Recording(True, "vjp", prim.jvp, of_user=False)
     tangents = [None if i is None else recording.new_input(typeof(x).strong()) for i, x in zip(app.ids, app.operands, strict=True)]
     ids = [None if t is None else t.id for t in tangents]
     outs = prim.jvp(app.operands, tangents, app.outs, **app.params)

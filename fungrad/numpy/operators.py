@@ -207,6 +207,7 @@ _REFUSED: dict[str, str] = {
 
 def _refusal(name: str, instead: str) -> Callable[..., Any]:
     def method(x: Tracer, *args: Any, **kwargs: Any) -> Any:
+        """Not possible on a traced array: raises UnsupportedOperationError."""
         raise UnsupportedOperationError(f"x.{name}(...) at {here()} is not possible on a traced array of type {x.aval!r}; instead use {instead}")
 
     return method
@@ -229,10 +230,13 @@ def _attach() -> None:
         setattr(Tracer, f"__r{name}__", _reflected(fun))
     for table in (_OTHER_OPERATORS, _METHODS):
         for name, fun in table.items():
+            if fun.__doc__ is None:
+                fun.__doc__ = f"As `numpy.ndarray.{name}`."
             setattr(Tracer, name, fun)
     for name, instead in _REFUSED.items():
         setattr(Tracer, name, _refusal(name, instead))
     for name, fun in _ATTRIBUTES.items():
+        fun.__doc__ = fun.__doc__ or f"As `numpy.ndarray.{name}`."
         setattr(Tracer, name, property(fun))
 
 

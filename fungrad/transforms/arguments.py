@@ -61,7 +61,7 @@ class Selection:
         if argnums is None and argnames is None:
             argnums = 0
         self.has_nums, self.has_names = argnums is not None, argnames is not None
-        self.single_num, self.single_name = isinstance(argnums, int), isinstance(argnames, str)
+        self.single_num, self.single_name = isinstance(argnums, (int, np.integer)), isinstance(argnames, str)
         self.nums = self._positions(argnums) if self.has_nums else ()
         self.names = self._names(argnames) if self.has_names else ()
         by_position: Any = args[self.nums[0]] if self.single_num else tuple([args[i] for i in self.nums])
@@ -75,7 +75,7 @@ class Selection:
         n = len(self.args)
         if type(argnums) is int and -n <= argnums < n:
             return (argnums % n,)
-        wanted = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        wanted = tuple(argnums) if isinstance(argnums, (tuple, list, range)) else (argnums,)
         positions = []
         for i in wanted:
             if not isinstance(i, (int, np.integer)) or isinstance(i, bool):
@@ -92,9 +92,12 @@ class Selection:
         return tuple(positions)
 
     def _names(self, argnames: Any) -> tuple[str, ...]:
-        names = (argnames,) if isinstance(argnames, str) else tuple(argnames)
+        names = tuple(argnames) if isinstance(argnames, (tuple, list)) else (argnames,)
         if not all(isinstance(n, str) for n in names):
             raise TransformTypeError(f"fungrad.{self.transform}: argnames must be a string or a sequence of strings, got {argnames!r}")
+        by_position = {self._position_of(n) for n in names if n not in self.kwargs}
+        if len(set(names)) != len(names) or by_position & set(self.nums):
+            raise TransformValueError(f"fungrad.{self.transform}: argnames={argnames!r} (with argnums) names an argument twice")
         return names
 
     def _value(self, name: str) -> Any:
@@ -143,9 +146,9 @@ class Leaves:
 
     __slots__ = ("active", "avals", "treedef", "values")
 
-    def __init__(self, transform: str, target: Any, what: str) -> None:
+    def __init__(self, transform: str, fun: Any, target: Any, what: str) -> None:
         values, self.treedef = tree.flatten(target)
-        self.values = arrays(transform, target, values, what)
+        self.values = arrays(transform, fun, target, values, what)
         self.avals = [typeof(x) for x in self.values]
         self.active = [k for k, a in enumerate(self.avals) if a.dtype.kind in "fc"]
 
@@ -167,18 +170,33 @@ class Leaves:
         return [self.values[k] for k in self.active]
 
 
-def arrays(transform: str, target: Any, leaves: Sequence[Any], what: str) -> list[Any]:
-    """The leaves of a pytree, each checked to be an operand."""
-    return [x if type(x) in OPERAND_TYPES or type(x) is Tracer else as_array(transform, target, k, x, what) for k, x in enumerate(leaves)]
+def arrays(transform: str, fun: Any, target: Any, leaves: Sequence[Any], what: str) -> list[Any]:
+    """The leaves of a pytree (``what`` of ``fun``: its argument, its result), each checked to be an operand."""
+    return [x if is_operand(x) else as_array(transform, fun, x, f"{what}{path_of(target, k)}") for k, x in enumerate(leaves)]
 
 
-def as_array(transform: str, target: Any, index: int, x: Any, what: str) -> Any:
-    """An array for a leaf that is a subclass of ndarray; a TypeError that names the leaf for anything else."""
-    if isinstance(x, np.ndarray) and x.dtype.kind in "biufcV":
+def is_operand(x: Any) -> bool:
+    """Whether a leaf can be computed with as it is."""
+    kind = type(x)
+    return kind is Tracer or (kind in OPERAND_TYPES and (kind is not np.ndarray or x.dtype.kind in "biufc"))
+
+
+def as_array(transform: str, fun: Any, x: Any, where: str) -> Any:
+    """An array for a leaf that is of a subclass of ndarray; a TypeError that says where it stood for anything else."""
+    if isinstance(x, (np.ma.MaskedArray, np.matrix)):
+        raise NonDifferentiableError(
+            f"fungrad.{transform}: {where} is a numpy {type(x).__name__}, whose mask or own operators would be lost (in a call of {describe_function(fun)}); "
+            "convert it with np.asarray(x), x.filled(value) or np.where(mask, ...)"
+        )
+    if isinstance(x, np.ndarray) and x.dtype.kind in "biufc":
         return np.asarray(x)
+    if where.startswith("result"):
+        fix = "Return arrays and numbers only; has_aux=True carries other things."
+    else:
+        fix = "Pass it as an argument that is not differentiated or mapped, close over it, or mark the dataclass field static."
+    kind = f"an array of dtype {x.dtype}" if isinstance(x, np.ndarray) else type(x).__name__
     raise NonDifferentiableError(
-        f"fungrad.{transform}: {what}{path_of(target, index)} is not an array or a number but {type(x).__name__}: {x!r:.100}. Pass it as "
-        "an argument that is not differentiated or mapped, close over it, or mark the dataclass field static."
+        f"fungrad.{transform}: {where} is not an array or a number but {kind}: {x!r:.100} (in a call of {describe_function(fun)}). {fix}"
     )
 
 
@@ -195,19 +213,19 @@ def with_float0(avals: Sequence[ShapedArray], active: Sequence[Any], prefix: Sha
     return [next(rest) if is_inexact(a.dtype) else np.zeros(prefix + a.shape, FLOAT0) for a in avals]
 
 
-def check_differentiable(transform: str, leaves: Leaves, target: Any, allow_int: bool, holomorphic: bool) -> None:
+def check_differentiable(transform: str, fun: Any, leaves: Leaves, target: Any, allow_int: bool, holomorphic: bool) -> None:
     """The checks of the inputs of grad and its kin."""
     if not allow_int and len(leaves.active) != len(leaves.values):
         k = next(k for k in range(len(leaves.values)) if k not in set(leaves.active))
         aval, value = leaves.avals[k], leaves.values[k]
         hint = f"pass {float(value)!r} instead of {value!r}" if type(value) in (int, bool) else "convert it with .astype(float)"
         raise NonDifferentiableError(
-            f"fungrad.{transform} needs real or complex floating-point inputs, but argument leaf{path_of(target, k) or ''} has type {aval!r}: "
-            f"{hint}, or pass allow_int=True to get float0 zeros for it."
+            f"fungrad.{transform} needs real or complex floating-point inputs, but the argument{path_of(target, k)} of {describe_function(fun)} has type "
+            f"{aval!r}: {hint}, or pass allow_int=True to get float0 zeros for it."
         )
     if holomorphic and any(a.dtype.kind != "c" for a in leaves.avals):
         raise NonDifferentiableError(
-            f"fungrad.{transform}(holomorphic=True) needs complex inputs, got {[repr(a) for a in leaves.avals]}; convert with .astype(complex)"
+            f"fungrad.{transform}(holomorphic=True) needs complex inputs, but those of {describe_function(fun)} have types {leaves.avals}; convert them with .astype(complex)"
         )
 
 
@@ -234,7 +252,8 @@ def check_tangents(transform: str, what: str, avals: Sequence[ShapedArray], valu
             continue
         if received.shape != aval.shape:
             raise TransformValueError(f"fungrad.{transform}: {what}{paths(k)} must have shape {aval.shape} as the array it belongs to, got {received.shape}")
-        if received.dtype != aval.dtype and not received.weak:
+        fits = received.weak and "biufc".index(received.dtype.kind) <= "biufc".index(aval.dtype.kind)
+        if received.dtype != aval.dtype and not fits:
             raise TransformTypeError(
                 f"fungrad.{transform}: {what}{paths(k)} must have dtype {aval.dtype} as the array it belongs to, got {received.dtype}; convert it with .astype"
             )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fungrad import tree
+from fungrad._util import describe_function
 from fungrad.core.aval import ShapedArray
 from fungrad.errors import NonDifferentiableError, TransformTypeError
 from fungrad.primitives.structural import ones
@@ -63,7 +64,7 @@ def value_and_grad(
     >>> fg.value_and_grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))
     (np.float64(5.0), array([2., 4.]))
     """
-    return _value_and_grad("value_and_grad", fun, argnums, argnames, has_aux, holomorphic, allow_int)
+    return value_and_gradient_of("value_and_grad", fun, argnums, argnames, has_aux, holomorphic, allow_int)
 
 
 def grad(
@@ -100,27 +101,34 @@ def grad(
     >>> fg.grad(lambda x, y: x * y**2, argnums=(0, 1))(3.0, 2.0)
     (np.float64(4.0), np.float64(12.0))
     """
-    return _value_and_grad("grad", fun, argnums, argnames, has_aux, holomorphic, allow_int)
+    return value_and_gradient_of("grad", fun, argnums, argnames, has_aux, holomorphic, allow_int)
 
 
-def _value_and_grad(
-    transform: str, fun: Any, argnums: Argnums, argnames: Argnames, has_aux: bool, holomorphic: bool, allow_int: bool
+def value_and_gradient_of(
+    transform: str,
+    fun: Any,
+    argnums: Argnums,
+    argnames: Argnames = None,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
 ) -> Callable[..., Any]:
+    """`value_and_grad` under the name of the transform that uses it; for "grad" without the value."""
     check_callable(transform, fun)
 
     @wraps(fun, transform)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
         chosen = Selection(transform, fun, args, kwargs, argnums, argnames)
-        leaves = Leaves(transform, chosen.target, "argument ")
-        check_differentiable(transform, leaves, chosen.target, allow_int, holomorphic)
+        leaves = Leaves(transform, fun, chosen.target, "argument")
+        check_differentiable(transform, fun, leaves, chosen.target, allow_int, holomorphic)
         result = Result(transform, fun, chosen.call, leaves, has_aux)
         if len(result.values) != 1 or not tree.treedef_is_leaf(result.treedef):
             raise TransformTypeError(
-                f"fungrad.{transform} needs a function that returns one scalar, but {fun!r} returned a pytree {result.treedef}. "
+                f"fungrad.{transform} needs a function that returns one scalar, but {describe_function(fun)} returned a pytree {result.treedef}. "
                 "Return the scalar alone (has_aux=True carries extra results), or use fungrad.jacrev or fungrad.vjp."
             )
         aval = result.avals[0]
-        _check_scalar(transform, aval, holomorphic)
+        _check_scalar(transform, fun, aval, holomorphic)
         gradient = leaves.derivative(result.linearization.pull([ones(aval)], consume=True))
         if transform == "grad":
             return (gradient, result.aux) if has_aux else gradient
@@ -130,20 +138,23 @@ def _value_and_grad(
     return value_and_gradient
 
 
-def _check_scalar(transform: str, aval: ShapedArray, holomorphic: bool) -> None:
+def _check_scalar(transform: str, fun: Any, aval: ShapedArray, holomorphic: bool) -> None:
+    who = describe_function(fun)
     if aval.shape != ():
         fix = "index the result with [0] or call .sum() on it" if aval.size == 1 else "reduce it (.sum(), .mean()), pick an element, or use fungrad.jacobian / fungrad.elementwise_grad"
         raise TransformTypeError(
-            f"fungrad.{transform} is only defined for scalar-output functions; the output had shape {aval.shape} (type {aval!r}): {fix}."
+            f"fungrad.{transform} is only defined for scalar-output functions; the output of {who} had shape {aval.shape} (type {aval!r}): {fix}."
         )
     if aval.dtype.kind not in "fc":
-        raise NonDifferentiableError(f"fungrad.{transform} needs a real floating-point output, got {aval!r}: integers and booleans have no derivative")
+        raise NonDifferentiableError(
+            f"fungrad.{transform} needs a real floating-point output, but {who} returned {aval!r}: integers and booleans have no derivative"
+        )
     if holomorphic and aval.dtype.kind != "c":
-        raise NonDifferentiableError(f"fungrad.{transform}(holomorphic=True) needs a complex output, got {aval!r}")
+        raise NonDifferentiableError(f"fungrad.{transform}(holomorphic=True) needs a complex output, but {who} returned {aval!r}")
     if not holomorphic and aval.dtype.kind == "c":
         raise NonDifferentiableError(
-            f"fungrad.{transform} needs a real output, got {aval!r}. For a holomorphic function pass holomorphic=True; else return a real number "
-            "such as abs(z)**2 or z.real."
+            f"fungrad.{transform} needs a real output, but {who} returned {aval!r}. For a holomorphic function pass holomorphic=True; else return "
+            "a real number such as abs(z)**2 or z.real."
         )
 
 
@@ -176,12 +187,12 @@ def elementwise_grad(
     @wraps(fun, "elementwise_grad")
     def derivative(*args: Any, **kwargs: Any) -> Any:
         chosen = Selection("elementwise_grad", fun, args, kwargs, argnums, argnames)
-        leaves = Leaves("elementwise_grad", chosen.target, "argument ")
-        check_differentiable("elementwise_grad", leaves, chosen.target, False, False)
+        leaves = Leaves("elementwise_grad", fun, chosen.target, "argument")
+        check_differentiable("elementwise_grad", fun, leaves, chosen.target, False, False)
         result = Result("elementwise_grad", fun, chosen.call, leaves, has_aux)
         for aval in result.avals:
             if aval.dtype.kind != "f":
-                raise NonDifferentiableError(f"fungrad.elementwise_grad needs real floating-point outputs, got {aval!r}")
+                raise NonDifferentiableError(f"fungrad.elementwise_grad needs real floating-point outputs, but {describe_function(fun)} returned {aval!r}")
         out = leaves.derivative(result.linearization.pull([ones(a) for a in result.avals], consume=True))
         return (out, result.aux) if has_aux else out
 

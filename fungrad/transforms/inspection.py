@@ -5,29 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from fungrad import tree
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.evaluate import evaluate
 from fungrad.core.ir import ClosedJaxpr, Jaxpr
-from fungrad.core.primitive import OPERAND_TYPES
 from fungrad.core.record import record_jaxpr
-from fungrad.core.trace import Tracer
 from fungrad.errors import TransformTypeError, TransformValueError
-from fungrad.transforms.arguments import arrays, as_array, check_callable, path_of, wraps
+from fungrad.transforms.arguments import arrays, as_array, check_callable, is_operand, path_of, wraps
 
 
-def _aval_of(transform: str, target: Any, k: int, x: Any) -> ShapedArray:
-    if type(x) in OPERAND_TYPES or type(x) is Tracer:
+def _aval_of(transform: str, fun: Any, target: Any, k: int, x: Any) -> ShapedArray:
+    if is_operand(x):
         return typeof(x)
-    if hasattr(x, "shape") and hasattr(x, "dtype"):
+    if hasattr(x, "shape") and hasattr(x, "dtype") and not isinstance(x, np.ndarray):
         return ShapedArray(tuple(x.shape), x.dtype)
-    return typeof(as_array(transform, target, k, x, "argument "))
+    return typeof(as_array(transform, fun, x, f"argument{path_of(target, k)}"))
 
 
 def _record(transform: str, fun: Any, args: Any, kwargs: Any, static: frozenset[int], prune: bool) -> tuple[ClosedJaxpr, Any]:
     dynamic = (tuple([a for i, a in enumerate(args) if i not in static]), kwargs)
     leaves, treedef = tree.flatten(dynamic)
-    avals = [_aval_of(transform, dynamic, k, x) for k, x in enumerate(leaves)]
+    avals = [_aval_of(transform, fun, dynamic, k, x) for k, x in enumerate(leaves)]
     trees: list[Any] = []
 
     def flat(*tracers: Any) -> list[Any]:
@@ -36,7 +36,7 @@ def _record(transform: str, fun: Any, args: Any, kwargs: Any, static: frozenset[
         out = fun(*[a if i in static else next(rest) for i, a in enumerate(args)], **keywords)
         out_leaves, out_tree = tree.flatten(out)
         trees.append(out_tree)
-        return arrays(transform, out, out_leaves, "result")
+        return arrays(transform, fun, out, out_leaves, "result")
 
     return record_jaxpr(transform, flat, avals, fun, prune), trees[0]
 

@@ -6,11 +6,13 @@ outputs) goes through it as one batch, or in chunks of ``chunk_size`` basis vect
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
+from fungrad._util import describe_function
 from fungrad.core.aval import ShapedArray
 from fungrad.core.ir import ClosedJaxpr
 from fungrad.core.memory import own
@@ -177,8 +179,9 @@ def hessian(
            [2., 0.]])
     """
     check_callable("hessian", fun)
-    inner = jacrev(fun, argnums, has_aux, holomorphic, argnames=argnames)
-    return jacfwd(inner, argnums, has_aux, holomorphic, argnames=argnames, chunk_size=chunk_size)
+    inner = _jacobian("hessian", fun, argnums, argnames, has_aux, holomorphic, False, "rev", None)
+    functools.update_wrapper(inner, fun, updated=())  # messages name the user's function
+    return _jacobian("hessian", inner, argnums, argnames, has_aux, holomorphic, False, "fwd", chunk_size)
 
 
 def _jacobian(
@@ -201,11 +204,11 @@ def _jacobian(
     @wraps(fun, transform)
     def evaluate_jacobian(*args: Any, **kwargs: Any) -> Any:
         chosen = Selection(transform, fun, args, kwargs, argnums, argnames)
-        leaves = Leaves(transform, chosen.target, "argument ")
-        check_differentiable(transform, leaves, chosen.target, allow_int, holomorphic)
+        leaves = Leaves(transform, fun, chosen.target, "argument")
+        check_differentiable(transform, fun, leaves, chosen.target, allow_int, holomorphic)
         result = Result(transform, fun, chosen.call, leaves, has_aux)
         lin = result.linearization
-        _check_types(transform, lin.in_avals, result.avals, holomorphic)
+        _check_types(transform, fun, lin.in_avals, result.avals, holomorphic)
         n_in, n_out = (sum(a.size for a in avals) for avals in (lin.in_avals, lin.out_avals))
         forwards = mode == "fwd" or (mode == "auto" and n_in <= n_out)
         blocks = (_columns if forwards else _rows)(lin, chunk_size)
@@ -216,18 +219,19 @@ def _jacobian(
     return evaluate_jacobian
 
 
-def _check_types(transform: str, ins: Sequence[ShapedArray], outs: Sequence[ShapedArray], holomorphic: bool) -> None:
-    for what, avals in (("input", ins), ("output", outs)):
+def _check_types(transform: str, fun: Any, ins: Sequence[ShapedArray], outs: Sequence[ShapedArray], holomorphic: bool) -> None:
+    for side, avals in (("input", ins), ("output", outs)):
         for a in avals:
+            where = f"an {side} of {describe_function(fun)} has type {a!r}"
             if a.dtype.kind not in "fc":
-                raise NonDifferentiableError(f"fungrad.{transform} needs floating-point outputs, got an {what} of type {a!r}; return it as aux instead")
+                raise NonDifferentiableError(f"fungrad.{transform} needs floating-point {side}s, but {where}; return it as aux instead")
             if a.dtype.kind == "c" and not holomorphic:
                 raise NonDifferentiableError(
-                    f"fungrad.{transform} needs real {what}s, got {a!r}. For a holomorphic function pass holomorphic=True; else split it "
+                    f"fungrad.{transform} needs real {side}s, but {where}. For a holomorphic function pass holomorphic=True; else split it "
                     "into real and imaginary parts, or use jvp and vjp."
                 )
             if a.dtype.kind != "c" and holomorphic:
-                raise NonDifferentiableError(f"fungrad.{transform}(holomorphic=True) needs complex {what}s, got {a!r}")
+                raise NonDifferentiableError(f"fungrad.{transform}(holomorphic=True) needs complex {side}s, but {where}")
 
 
 def _columns(lin: Linearization, chunk_size: int | None) -> list[list[Any]]:

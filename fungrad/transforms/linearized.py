@@ -7,7 +7,7 @@ from typing import Any
 
 from fungrad import tree
 from fungrad.core.aval import is_inexact, typeof
-from fungrad.core.memory import snapshot
+from fungrad.core.memory import copied
 from fungrad.core.record import record_values
 from fungrad.errors import TransformTypeError
 from fungrad.interpreters.linearize import Linearization
@@ -46,7 +46,7 @@ class Result:
             else:
                 aux_leaves, aux_tree = [], None
             out_leaves, treedef = tree.flatten(out)
-            out_leaves = arrays(transform, out, out_leaves, "result")
+            out_leaves = arrays(transform, user_fun, out, out_leaves, "result")
             trees.extend((treedef, aux_tree, len(out_leaves)))
             return [*out_leaves, *aux_leaves]
 
@@ -66,8 +66,8 @@ class Result:
 
     def detached_and(self, linear: Any, has_aux: bool) -> tuple[Any, ...]:
         """(result, linear) or (result, linear, aux), copied: the caller may write into what the linear map has yet to read."""
-        value = self.treedef.unflatten([snapshot(x) for x in self.values])
-        return (value, linear, tree.map(snapshot, self.aux)) if has_aux else (value, linear)
+        value = self.treedef.unflatten([copied(x) for x in self.values])
+        return (value, linear, tree.map(copied, self.aux)) if has_aux else (value, linear)
 
     def tangent(self, active: Sequence[Any]) -> Any:
         """A tangent of the result from those of its floating-point leaves."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fungrad import tree
+from fungrad._util import describe_function
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.memory import snapshot
 from fungrad.core.record import record_jaxpr, result_value
@@ -16,19 +17,19 @@ from fungrad.errors import NonLinearError, TransformTypeError
 from fungrad.interpreters.transpose import backward
 from fungrad.primitives.arithmetic import add
 from fungrad.primitives.structural import zeros
-from fungrad.transforms.arguments import Leaves, check_callable, check_same_tree, check_tangents, path_of
-from fungrad.transforms.gradient import grad
+from fungrad.transforms.arguments import Leaves, check_callable, check_differentiable, check_same_tree, check_tangents, path_of
+from fungrad.transforms.gradient import value_and_gradient_of
 from fungrad.transforms.linear_maps import LinearMap, PullBack, Signature
 from fungrad.transforms.linearized import Result
 
 
-def _primals_and_tangents(transform: str, primals: Any, tangents: Any) -> tuple[Leaves, list[Any]]:
+def _primals_and_tangents(transform: str, fun: Any, primals: Any, tangents: Any) -> tuple[Leaves, list[Any]]:
     for what, x in (("primals", primals), ("tangents", tangents)):
         if not isinstance(x, (tuple, list)):
             raise TransformTypeError(
                 f"fungrad.{transform}: {what} must be a tuple or list with one entry per argument, got {type(x).__name__}; write ({what[:-1]},)"
             )
-    leaves = Leaves(transform, tuple(primals), "primals")
+    leaves = Leaves(transform, fun, tuple(primals), "primals")
     values, treedef = tree.flatten(tuple(tangents))
     check_same_tree(transform, "tangents", leaves.treedef, treedef)
     return leaves, check_tangents(transform, "tangents", leaves.avals, values, lambda k: path_of(tuple(primals), k))
@@ -68,7 +69,7 @@ def jvp(fun: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = Fa
     (np.float64(0.0), np.float64(2.0))
     """
     check_callable("jvp", fun)
-    leaves, active = _primals_and_tangents("jvp", primals, tangents)
+    leaves, active = _primals_and_tangents("jvp", fun, primals, tangents)
     result = Result("jvp", fun, lambda target: fun(*target), leaves, has_aux)
     out = result.tangent(result.linearization.push(active, consume=True))
     return (result.value(), out, result.aux) if has_aux else (result.value(), out)
@@ -105,7 +106,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     (np.float64(4.0), np.float64(3.0))
     """
     check_callable("vjp", fun)
-    leaves = Leaves("vjp", tree.map(snapshot, primals), "primals")
+    leaves = Leaves("vjp", fun, tree.map(snapshot, primals), "primals")
     result = Result("vjp", fun, lambda target: fun(*target), leaves, has_aux)
     lin = result.linearization
     pull = PullBack(Signature("vjp", False, result.treedef, tuple(result.avals), leaves.treedef, tuple(leaves.avals)), lin)
@@ -145,7 +146,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     { lambda ; a:f64[]. let b:f64[] = mul a 1.0:f64[] in (b,) }
     """
     check_callable("linearize", fun)
-    leaves = Leaves("linearize", tree.map(snapshot, primals), "primals")
+    leaves = Leaves("linearize", fun, tree.map(snapshot, primals), "primals")
     result = Result("linearize", fun, lambda target: fun(*target), leaves, has_aux)
     lin = result.linearization
     signature = Signature("linearize", True, leaves.treedef, tuple(leaves.avals), result.treedef, tuple(result.avals))
@@ -192,7 +193,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[..., An
     outs = [result_value(x, recording) for x in out_leaves]
     for x, i in outs:
         if i is None and (not isinstance(x, (int, float, complex, np.generic, np.ndarray)) or np.any(x)):
-            raise NonLinearError(f"the result of {fun!r} holds a constant that is not zero: the function is affine or constant, not linear")
+            raise NonLinearError(f"the result of {describe_function(fun)} holds a constant that is not zero: the function is affine or constant, not linear")
     out_avals = [typeof(x) for x, _ in outs]
 
     def pull(*cts: Any) -> list[Any]:
@@ -235,5 +236,9 @@ def hvp(fun: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     array([6., 0.])
     """
     check_callable("hvp", fun)
+    leaves, active = _primals_and_tangents("hvp", fun, primals, tangents)
+    check_differentiable("hvp", fun, leaves, tuple(primals), False, False)
     argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))
-    return jvp(grad(fun, argnums), primals, tangents)[1]
+    gradient = value_and_gradient_of("hvp", fun, argnums)
+    result = Result("hvp", fun, lambda target: gradient(*target)[1], leaves, False)
+    return result.tangent(result.linearization.push(active, consume=True))

@@ -11,14 +11,12 @@ from fungrad import tree
 from fungrad._util import describe_function
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.memory import own
-from fungrad.core.primitive import OPERAND_TYPES
 from fungrad.core.record import record_jaxpr
-from fungrad.core.trace import Tracer
 from fungrad.errors import TransformTypeError, TransformValueError
 from fungrad.interpreters.batch import BatchAxis, batch
-from fungrad.primitives.collectives import bind_axis
+from fungrad.primitives.collectives import bind_axis, new_axis
 from fungrad.primitives.structural import broadcast_to, concatenate, moveaxis, slice_axis
-from fungrad.transforms.arguments import arrays, as_array, check_callable, path_of, wraps
+from fungrad.transforms.arguments import arrays, as_array, is_operand, check_callable, path_of, wraps
 
 
 def vmap(
@@ -110,7 +108,7 @@ class _Call:
         self.out_tree: Any = None
 
     def _array(self, k: int, x: Any) -> Any:
-        return x if type(x) is Tracer or type(x) in OPERAND_TYPES else as_array("vmap", self.tree_of_args, k, x, "argument ")
+        return x if is_operand(x) else as_array("vmap", self.fun, x, self._describe(k))
 
     def _check_axis(self, k: int, x: Any, axis: Any) -> int | None:
         if axis is None:
@@ -138,7 +136,7 @@ class _Call:
         if len(found) > 1 or (axis_size is not None and found and found != {axis_size}):
             rows = "\n".join(f"  {self._describe(k)}: size {n} of axis {self.axes[k]}" for k, n in sizes.items())
             wanted = f"; axis_size={axis_size}" if axis_size is not None else ""
-            raise TransformValueError(f"fungrad.vmap got inconsistent sizes for the mapped axes{wanted}:\n{rows}")
+            raise TransformValueError(f"fungrad.vmap of {describe_function(self.fun)} got inconsistent sizes for the mapped axes{wanted}:\n{rows}")
         if not found:
             if axis_size is None:
                 raise TransformValueError(
@@ -152,6 +150,7 @@ class _Call:
         positions = [k for k, a in enumerate(self.axes) if a is not None]
         mapped = [values[k] for k in positions]
         avals = [ShapedArray((t := typeof(x)).shape[1:], t.dtype) for x in mapped]
+        axis = None if axis_name is None else new_axis(axis_name)
         index_aval = [] if axis_name is None else [ShapedArray((), np.int64)]
 
         def flat(*examples: Any) -> list[Any]:
@@ -159,17 +158,17 @@ class _Call:
             for k, x in zip(positions, examples, strict=False):
                 leaves[k] = x
             args, kwargs = self.treedef.unflatten(leaves)
-            if axis_name is None:
+            if axis is None:
                 out = self.fun(*args, **kwargs)
             else:
-                with bind_axis(axis_name, size, examples[-1]):
+                with bind_axis(axis, size, examples[-1]):
                     out = self.fun(*args, **kwargs)
             out_leaves, self.out_tree = tree.flatten(out)
-            return arrays("vmap", out, out_leaves, "result")
+            return arrays("vmap", self.fun, out, out_leaves, "result")
 
         jaxpr = record_jaxpr("vmap", flat, avals + index_aval, self.fun)
         inputs = [*mapped, *(np.arange(size) for _ in index_aval)]
-        outs, batched = batch(jaxpr, BatchAxis(size, axis_name), inputs, [True] * len(inputs))
+        outs, batched = batch(jaxpr, BatchAxis(size, axis), inputs, [True] * len(inputs))
         return list(zip(outs, batched, strict=True))
 
     def run_in_chunks(self, size: int, axis_name: Any, chunk_size: int) -> list[tuple[Any, bool]]:

@@ -29,6 +29,7 @@ _NONZERO = ((-2.0, 2.0), (0.5, 2.0))
 _BETWEEN = (0.1, 0.9)  # where nothing rounds, whatever the direction, to another integer
 _SPECIAL = np.array([0.0, np.inf, np.nan])
 _SPECIAL_COMPLEX = np.array([0.0, complex(0.0, np.inf), complex(np.nan, 0.0)])
+_MASK = np.arange(4200) % 7 % 2 == 0  # long enough for where's way with long arrays
 _INTEGERS = {"integers": (0, 1), "domain": (1, 9), "differentiable": False}
 _BOOLEANS = {"booleans": (0, 1), "differentiable": False}
 _LOCALLY_CONSTANT = {"differentiable": False}
@@ -169,6 +170,7 @@ _SELECTION = [
     Row("where", np.where, ((2, 3), (2, 3), (2, 3)), booleans=(0,), more_shapes=(((3,), (2, 1), ()), ((), (3,), (3,))), primitives=("where",)),
     _two("where, condition of the operands", lambda x, y: np.where(x > y, x * y, y), ((-2.0, -0.1), (0.1, 2.0)), "df", **_NO_PRIMITIVE),
     _one("where with numbers", lambda x: np.where(np.array([True, False, True]), x, 1.5), **_NO_PRIMITIVE),
+    Row("where, long", lambda x: np.where(_MASK, x * x, 0) + np.where(_MASK, 0, x), ((_MASK.size,),), dtypes="df"),
     _one("where, safe logarithm", lambda x: np.where(x > 0, np.log(np.where(x > 0, x, 1)), 0.0), (-2.0, -0.1), "df", **_NO_PRIMITIVE),
 ]
 

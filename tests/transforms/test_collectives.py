@@ -58,6 +58,14 @@ def test_grad_inside_sums_the_cotangents_of_all():
     np.testing.assert_array_equal(_named(fg.grad(lambda a: fg.psum(a**2, "i")))(X), [0.0, 6.0, 12.0])
 
 
+def test_grad_inside_of_python_numbers():
+    """A Python float that is differentiated inside the map stands for one copy per example."""
+    out = _named(lambda x: x * fg.grad(lambda a: fg.psum(a * a, "i"))(2.0))(X)
+    np.testing.assert_array_equal(out, 12.0 * X)
+    out = _named(lambda x: x * fg.grad(lambda a: fg.psum(a, "i") + fg.pmean(a, "i") + fg.pmax(a, "i"))(2.0))(X)
+    np.testing.assert_allclose(out, 5.0 * X)
+
+
 def test_grad_inside_of_pmean_and_pmax():
     """The mean's gradients add up to the derivative itself; the maximum's go to the largest."""
     np.testing.assert_allclose(_named(fg.grad(lambda a: fg.pmean(a**2, "i")))(X), [0.0, 2.0, 4.0])
@@ -89,7 +97,12 @@ def test_grad_through():
 
 def test_ties_share():
     """Equal maxima share the derivative equally."""
-    np.testing.assert_allclose(fg.grad(lambda x: _named(lambda a: fg.pmax(a, "i"))(x)[0])(np.array([1.0, 1.0, 0.0])), [0.5, 0.5, 0.0])
+    ties = np.array([1.0, 1.0, 0.0])
+    np.testing.assert_allclose(fg.grad(lambda x: _named(lambda a: fg.pmax(a, "i"))(x)[0])(ties), [0.5, 0.5, 0.0])
+    np.testing.assert_allclose(_named(fg.grad(lambda a: fg.pmax(a, "i")))(ties), [1.5, 1.5, 0.0])
+    np.testing.assert_allclose(_named(fg.grad(lambda a: fg.pmin(-a, "i")))(ties), [-1.5, -1.5, 0.0])
+    tangents = _named(lambda a, t: fg.jvp(lambda a: fg.pmax(a, "i"), (a,), (t,))[1])(ties, np.array([3.0, 5.0, 7.0]))
+    np.testing.assert_allclose(tangents, [4.0, 4.0, 4.0])
 
 
 def test_two_axes():

@@ -224,7 +224,7 @@ def test_holomorphic_needs_complex_in_and_out():
     """Real inputs or outputs are refused."""
     with pytest.raises(NonDifferentiableError, match=r"holomorphic=True\) needs complex inputs"):
         fg.grad(np.sin, holomorphic=True)(1.0)
-    with pytest.raises(NonDifferentiableError, match=r"holomorphic=True\) needs a complex output, got f64\[\]"):
+    with pytest.raises(NonDifferentiableError, match=r"holomorphic=True\) needs a complex output, but .* returned f64\[\]"):
         fg.grad(lambda z: z.real, holomorphic=True)(1j)
 
 
@@ -259,9 +259,9 @@ def test_integers_that_pass_through_stay_integers():
 
 def test_integer_results_of_the_function_are_refused():
     """An integer loss has no derivative."""
-    with pytest.raises(NonDifferentiableError, match=r"needs a real floating-point output, got i64\[\]"):
+    with pytest.raises(NonDifferentiableError, match=r"needs a real floating-point output, but .* returned i64\[\]"):
         fg.grad(lambda x: 3)(1.0)
-    with pytest.raises(NonDifferentiableError, match=r"got bool\[\]"):
+    with pytest.raises(NonDifferentiableError, match=r"returned bool\[\]"):
         fg.grad(lambda x: x > 0)(1.0)
 
 

@@ -32,7 +32,7 @@ def test_dead_code_is_shown():
     assert [e.primitive.name for e in fg.make_jaxpr(f)(1.0).eqns] == ["exp", "mul"]
 
 
-@pytest.mark.parametrize(("static", "args"), [(1, (2.0, "cube")), ((1,), (2.0, "cube")), (-1, (2.0, "cube")), ((0, 2), ("cube", 2.0, None))])
+@pytest.mark.parametrize(("static", "args"), [(1, (2.0, "cube")), ((1,), (2.0, "cube")), (-1, (2.0, "cube")), ((0, 2), ("cube", 2.0, None)), ((-3, -1), ("cube", 2.0, None))])
 def test_static_argnums(static, args):
     """Static arguments are passed on as they are, and are no inputs."""
     seen = []

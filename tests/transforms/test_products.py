@@ -323,5 +323,5 @@ def test_hvp_checks_its_arguments():
         fg.hvp(np.sum, X, TX)
     with pytest.raises(TransformTypeError, match="hvp: primals must be a tuple or list"):
         fg.hvp(np.sin, 1.0, 1.0)
-    with pytest.raises(TransformValueError, match=r"hvp.* scalar"):
+    with pytest.raises(TransformTypeError, match=r"hvp.* scalar"):
         fg.hvp(np.sin, (X,), (TX,))

@@ -218,7 +218,7 @@ def test_out_axes_that_do_not_fit():
 
 def test_leaves_that_are_no_arrays():
     """A mapped string is an error that names the argument, an unmapped one is not."""
-    with pytest.raises(NonDifferentiableError, match=r"argument 1.*is not an array or a number but str: 'text'"):
+    with pytest.raises(NonDifferentiableError, match=r"argument 1 is not an array or a number but str: 'text'"):
         fg.vmap(lambda x, s: x)(A, "text")
     with pytest.raises(NonDifferentiableError, match=r"result\['s'\] is not an array or a number but str"):
         fg.vmap(lambda x: {"s": "text"})(A)
@@ -306,7 +306,7 @@ def test_chunks_change_nothing(chunk_size):
     """Any chunk size gives the same results, for mapped and unmapped ones, any axes, under grad."""
 
     def f(x, y, z):
-        return x @ y + z, {"u": x * 2, "c": np.ones(2), "e": np.exp(z)}
+        return x @ y + z, {"u": np.concatenate([x, np.arange(2.0), np.arange(2.0) * x[0]]), "c": np.ones(2), "e": np.exp(z)}
 
     args = (A, B.T, 2.0)
     axes = {"in_axes": (0, 1, None), "out_axes": (0, {"u": 1, "c": 0, "e": None})}
