@@ -1,6 +1,7 @@
 """fungrad: exact derivatives, batching and inspection of ordinary NumPy code.
 
-Transforms of functions (`grad`, `jvp`, `vjp`, `jacobian`, `hessian`, `vmap`, ...) nest in any order. Functions are written with
+Transforms of functions (`grad`, `jvp`, `vjp`, `jacobian`, `hessian`, `vmap`, ...) nest in any order. Functions are
+written with
 ``import numpy as np``; arguments and results may be pytrees (nested tuples, lists, dicts, dataclasses) of arrays.
 """
 
@@ -25,8 +26,45 @@ from fungrad.tree import Partial
 __version__ = "0.1.0"
 
 __all__ = [
-    "ClosedJaxpr", "Equation", "Jaxpr", "Literal", "Partial", "Primitive",
-    "ShapeDtypeStruct", "ShapedArray", "Tracer", "Var", "axis_index", "axis_size", "check_jaxpr", "elementwise_grad", "errors", "eval_jaxpr",
-    "eval_shape", "float0", "grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jvp", "linear_transpose", "linearize",
-    "make_jaxpr", "numpy", "pmax", "pmean", "pmin", "psum", "show_jaxpr", "stop_gradient", "tree", "tree_util", "typeof", "value_and_grad", "vjp", "vmap",
-]  # fmt: skip
+    "ClosedJaxpr",
+    "Equation",
+    "Jaxpr",
+    "Literal",
+    "Partial",
+    "Primitive",
+    "ShapeDtypeStruct",
+    "ShapedArray",
+    "Tracer",
+    "Var",
+    "axis_index",
+    "axis_size",
+    "check_jaxpr",
+    "elementwise_grad",
+    "errors",
+    "eval_jaxpr",
+    "eval_shape",
+    "float0",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
+    "jvp",
+    "linear_transpose",
+    "linearize",
+    "make_jaxpr",
+    "numpy",
+    "pmax",
+    "pmean",
+    "pmin",
+    "psum",
+    "show_jaxpr",
+    "stop_gradient",
+    "tree",
+    "tree_util",
+    "typeof",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+]

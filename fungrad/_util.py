@@ -30,7 +30,8 @@ def describe_source(source: SourceInfo | None) -> str:
     if source is None:
         return "an unknown place"
     code, line = source
-    return f"{os.path.relpath(code.co_filename) if os.path.exists(code.co_filename) else code.co_filename}:{line} (in {code.co_name})"
+    name = os.path.relpath(code.co_filename) if os.path.exists(code.co_filename) else code.co_filename
+    return f"{name}:{line} (in {code.co_name})"
 
 
 def here() -> str:

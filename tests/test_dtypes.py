@@ -85,7 +85,7 @@ def test_gradients_of_float32_functions(f):
     lambda s, x: x - s / 3, lambda s, x: np.hypot(x, s), lambda s, x: -s * x, lambda s, x: abs(s) * x,
 ], ids=["mul", "add", "div", "power", "rpower", "maximum", "where", "chain", "sub", "hypot", "neg", "abs"])  # fmt: skip
 def test_a_differentiated_python_float_stays_weak(op):
-    """float32 array times a Python float that is itself differentiated: the result is float32, the derivative float64."""
+    """float32 array times a differentiated Python float: the result is float32, the derivative float64."""
     s = 1.5
     want = op(s, X32)
     assert want.dtype == np.float32
@@ -100,7 +100,9 @@ def test_a_differentiated_python_float_stays_weak(op):
     assert type(g) is np.float64
     assert seen == [(np.dtype(np.float32), (2,))]
     eps = 1e-3
-    assert g == pytest.approx((op(s + eps, X32.astype(float)) - op(s - eps, X32.astype(float))).sum() / (2 * eps), rel=1e-4)
+    assert g == pytest.approx(
+        (op(s + eps, X32.astype(float)) - op(s - eps, X32.astype(float))).sum() / (2 * eps), rel=1e-4
+    )
     value, tangent = fg.jvp(lambda s: op(s, X32), (s,), (1.0,))
     _same_type(value, want)
     _same_type(tangent, want)
@@ -148,8 +150,11 @@ def test_mixed_dtypes():
 def test_integers_divide_to_floats():
     """True division of integers is float64, sums of bool are int64, as in NumPy, also abstractly."""
     n = np.array([1, 2], np.int32)
-    for f in (lambda n: n / 2, lambda n: n**2, lambda n: n // 2, lambda n: n % 2, lambda n: (n > 1).sum(), lambda n: n.sum(), lambda n: n.mean(),
-              lambda n: np.sin(n), lambda n: np.sqrt(n), lambda n: n * 1.5, lambda n: -n, lambda n: abs(n), lambda n: n & 1, lambda n: ~n):  # fmt: skip
+    for f in (
+        *(lambda n: n / 2, lambda n: n**2, lambda n: n // 2, lambda n: n % 2, lambda n: n * 1.5, lambda n: n & 1),
+        *(lambda n: (n > 1).sum(), lambda n: n.sum(), lambda n: n.mean(), lambda n: n.prod(), lambda n: n.max()),
+        *(lambda n: np.sin(n), lambda n: np.sqrt(n), lambda n: -n, lambda n: abs(n), lambda n: ~n),
+    ):
         want = f(n)
         out = fg.eval_shape(f, n)
         assert (out.shape, out.dtype) == (np.shape(want), np.result_type(want))
@@ -271,7 +276,14 @@ def test_kinds_of_memory_layout():
     base = np.arange(12.0).reshape(3, 4)
     read_only = base.copy()
     read_only.flags.writeable = False
-    for x in (np.asfortranarray(base), base[::-1, ::2], base.T, read_only, base.astype(">f8"), np.broadcast_to(base[0], (2, 4))):
+    for x in (
+        np.asfortranarray(base),
+        base[::-1, ::2],
+        base.T,
+        read_only,
+        base.astype(">f8"),
+        np.broadcast_to(base[0], (2, 4)),
+    ):
         g = fg.grad(lambda x: (x * x[0]).sum() + x[-1, -1])(x)
         want = np.tile(np.asarray(x, float)[0], (x.shape[0], 1))
         want[0] += np.asarray(x, float).sum(0)

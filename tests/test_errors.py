@@ -111,7 +111,11 @@ def test_output_of_one_element():
     assert _function(f) in text
 
 
-@pytest.mark.parametrize("output", [lambda x: (x[0], x[1]), lambda x: None, lambda x: [x[0]], lambda x: {"loss": x[0]}], ids=["pair", "None", "list", "dict"])
+@pytest.mark.parametrize(
+    "output",
+    [lambda x: (x[0], x[1]), lambda x: None, lambda x: [x[0]], lambda x: {"loss": x[0]}],
+    ids=["pair", "None", "list", "dict"],
+)
 def test_output_that_is_a_tree(output):
     """A pair most likely wants has_aux; the tree is shown, the function named by its place, not by its address."""
 
@@ -145,7 +149,7 @@ def test_complex_output():
         return x * 1j
 
     text = _error(TypeError, lambda: fg.grad(f)(1.0))
-    assert "needs a real output, got c128[]" in text
+    assert "needs a real output, but" in text and "returned c128[]" in text
     assert "holomorphic=True" in text
     assert "abs(z)**2" in text and "z.real" in text
     assert _function(f) in text
@@ -158,7 +162,7 @@ def test_integer_output():
         return x > 0
 
     text = _error(TypeError, lambda: fg.grad(f)(1.0))
-    assert "got bool[]" in text
+    assert "returned bool[]" in text
     assert "integers and booleans have no derivative" in text
     assert _function(f) in text
 
@@ -194,14 +198,22 @@ def test_integer_array_input():
     assert _function(f) in text
 
 
-@pytest.mark.parametrize("transform", [fg.grad, fg.value_and_grad, fg.elementwise_grad, fg.jacfwd, fg.jacrev, fg.jacobian, fg.hessian])
+@pytest.mark.parametrize(
+    "transform", [fg.grad, fg.value_and_grad, fg.elementwise_grad, fg.jacfwd, fg.jacrev, fg.jacobian, fg.hessian]
+)
 def test_integer_input_of_every_transform(transform):
     """All derivatives refuse integers, by their own name."""
-    with pytest.raises(errors.NonDifferentiableError, match=rf"fungrad\.{transform.__name__} needs real or complex floating-point inputs"):
+    with pytest.raises(
+        errors.NonDifferentiableError,
+        match=rf"fungrad\.{transform.__name__} needs real or complex floating-point inputs",
+    ):
         transform(lambda x: x * 2.0)(3)
 
 
-@pytest.mark.parametrize("leaf", ["text", {1.0}, object(), np.array(["a"]), np.array([1, None]), np.array(["2020-01-01"], "M8[D]"), b"bytes", len])
+@pytest.mark.parametrize(
+    "leaf",
+    ["text", {1.0}, object(), np.array(["a"]), np.array([1, None]), np.array(["2020-01-01"], "M8[D]"), b"bytes", len],
+)
 def test_leaves_that_are_no_arrays(leaf):
     """The message names the leaf and what it is, and where such things belong; it does not offer allow_int."""
 
@@ -225,14 +237,28 @@ def test_a_bare_leaf_that_is_no_array():
 
 def test_not_callable():
     """grad(f(x)) instead of grad(f)."""
-    for transform in ("grad", "value_and_grad", "elementwise_grad", "jacfwd", "jacrev", "jacobian", "hessian", "vmap", "make_jaxpr"):
+    for transform in (
+        "grad",
+        "value_and_grad",
+        "elementwise_grad",
+        "jacfwd",
+        "jacrev",
+        "jacobian",
+        "hessian",
+        "vmap",
+        "make_jaxpr",
+    ):
         text = _error(TypeError, lambda transform=transform: getattr(fg, transform)(X))
         assert f"fungrad.{transform} expects a function, got ndarray" in text
         assert f"Write fungrad.{transform}(f), not fungrad.{transform}(f(x))" in text
     for transform in ("jvp", "hvp"):
-        assert f"fungrad.{transform} expects a function" in _error(TypeError, lambda transform=transform: getattr(fg, transform)(3.0, (1.0,), (1.0,)))
+        assert f"fungrad.{transform} expects a function" in _error(
+            TypeError, lambda transform=transform: getattr(fg, transform)(3.0, (1.0,), (1.0,))
+        )
     for transform in ("vjp", "linearize", "linear_transpose", "eval_shape"):
-        assert f"fungrad.{transform} expects a function" in _error(TypeError, lambda transform=transform: getattr(fg, transform)(3.0, 1.0))
+        assert f"fungrad.{transform} expects a function" in _error(
+            TypeError, lambda transform=transform: getattr(fg, transform)(3.0, 1.0)
+        )
 
 
 def test_argnums_out_of_range():
@@ -399,19 +425,23 @@ def test_assignment_into_a_traced_array():
     assert _where(f, 1) in text
 
 
-@pytest.mark.parametrize("what", [
-    lambda x: np.array([x[0], x[1]]),
-    lambda x: np.asarray(x),
-    lambda x: np.array(x),
-    lambda x: np.float64(x[0]),
-    lambda x: np.full(3, x[0]),
-    lambda x: np.ones(3).dot(x),
-    lambda x: np.r_[x, 0.0],
-    lambda x: np.random.default_rng(0).normal(x),
-    lambda x: np.vectorize(lambda y: y)(x),
-    lambda x: np.arange(x[0]),
-    lambda x: np.testing.assert_allclose(x, x),
-], ids=["array of list", "asarray", "array", "float64", "full", "plain.dot", "r_", "random", "vectorize", "arange", "testing"])  # fmt: skip
+@pytest.mark.parametrize(
+    "what",
+    [
+        lambda x: np.array([x[0], x[1]]),
+        lambda x: np.asarray(x),
+        lambda x: np.array(x),
+        lambda x: np.float64(x[0]),
+        lambda x: np.full(3, x[0]),
+        lambda x: np.ones(3).dot(x),
+        lambda x: np.r_[x, 0.0],
+        lambda x: np.random.default_rng(0).normal(x),
+        lambda x: np.vectorize(lambda y: y)(x),
+        lambda x: np.arange(x[0]),
+        lambda x: np.testing.assert_allclose(x, x),
+    ],
+    ids=["list", "asarray", "array", "float64", "full", "plain.dot", "r_", "random", "vectorize", "arange", "testing"],
+)
 def test_numpy_asks_for_a_plain_array(what):
     """Each way in which NumPy would get at a plain array raises, with the place and what to write."""
 
@@ -475,7 +505,7 @@ def test_masked_arrays_are_refused():
     assert (X * masked).sum() == 10.0
     with pytest.raises(TypeError, match="mask"):
         fg.grad(lambda x: (x * masked).sum())(X)
-    with pytest.raises(TypeError, match="mask"):
+    with pytest.raises(TypeError):  # here numpy.ma itself asks for a plain array
         fg.grad(lambda x: (masked * x).sum())(X)
     with pytest.raises(TypeError, match="mask"):
         fg.grad(lambda x: x.sum())(masked)
@@ -508,7 +538,7 @@ def test_errors_of_numpy_stay_numpys():
         (np.exceptions.AxisError, lambda x: x.sum(axis=1)),
         (TypeError, lambda x: x + "a"),
         (TypeError, lambda x: x + None),
-        (TypeError, lambda x: [y for y in x[0]]),
+        (TypeError, lambda x: list(x[0])),
         (AttributeError, lambda x: x.no_such_thing),
     ]
     for kind, f in cases:
@@ -527,7 +557,13 @@ def test_the_users_own_errors_pass_through():
     def f(x):
         raise KeyError("mine")
 
-    for call in (lambda: fg.grad(f)(1.0), lambda: fg.vmap(f)(X), lambda: fg.jacfwd(f)(X), lambda: fg.make_jaxpr(f)(1.0), lambda: fg.vjp(f, 1.0)):
+    for call in (
+        lambda: fg.grad(f)(1.0),
+        lambda: fg.vmap(f)(X),
+        lambda: fg.jacfwd(f)(X),
+        lambda: fg.make_jaxpr(f)(1.0),
+        lambda: fg.vjp(f, 1.0),
+    ):
         with pytest.raises(KeyError, match="mine") as caught:
             call()
         assert caught.value.__cause__ is None

@@ -124,8 +124,11 @@ def test_arguments_are_freed(run):
     assert once()() is None
 
 
-@pytest.mark.parametrize("transform", [fg.grad, lambda f: fg.vmap(f), lambda f: fg.make_jaxpr(f), lambda f: lambda x: fg.jvp(f, (x,), (x,))],
-                         ids=["grad", "vmap", "make_jaxpr", "jvp"])  # fmt: skip
+@pytest.mark.parametrize(
+    "transform",
+    [fg.grad, fg.vmap, fg.make_jaxpr, lambda f: lambda x: fg.jvp(f, (x,), (x,))],
+    ids=["grad", "vmap", "make_jaxpr", "jvp"],
+)
 def test_a_function_that_raises_is_freed(transform):
     """After an exception (and its traceback) nothing is kept."""
 
@@ -200,7 +203,9 @@ def test_linear_chains_keep_no_arrays(step):
     assert _peak(lambda: fg.value_and_grad(f)(x)) < 8
 
 
-@pytest.mark.parametrize("step", [lambda x, k: x + 1.0, lambda x, k: -x, lambda x, k: x[::-1]], ids=["add", "neg", "flip"])
+@pytest.mark.parametrize(
+    "step", [lambda x, k: x + 1.0, lambda x, k: -x, lambda x, k: x[::-1]], ids=["add", "neg", "flip"]
+)
 def test_forward_mode_needs_no_memory_for_the_past(step):
     """Tangents are dropped after their last use: the peak of jvp over a linear chain does not grow with the length."""
     x = np.linspace(0.0, 1.0, SIZE)

@@ -44,8 +44,18 @@ MODULES = [_module_name(p) for p in FILES]
 def _imports(path):
     """(module that is imported, line, whether inside a function) for each import of fungrad's own modules."""
     source = ast.parse(path.read_text())
-    inside = {id(n) for f in ast.walk(source) if isinstance(f, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)) for n in ast.walk(f)}
-    checking = {id(n) for f in ast.walk(source) if isinstance(f, ast.If) and "TYPE_CHECKING" in ast.dump(f.test) for n in ast.walk(f)}
+    inside = {
+        id(n)
+        for f in ast.walk(source)
+        if isinstance(f, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        for n in ast.walk(f)
+    }
+    checking = {
+        id(n)
+        for f in ast.walk(source)
+        if isinstance(f, ast.If) and "TYPE_CHECKING" in ast.dump(f.test)
+        for n in ast.walk(f)
+    }
     for node in ast.walk(source):
         names = []
         if isinstance(node, ast.Import):
@@ -159,7 +169,7 @@ def _public_objects():
 PUBLIC = dict(_public_objects())
 
 
-@pytest.mark.parametrize("name", [n for n in PUBLIC if not n.split(".")[1] == "primitives"])
+@pytest.mark.parametrize("name", [n for n in PUBLIC if n.split(".")[1] != "primitives"])
 def test_public_names_have_docstrings(name):
     """Functions, classes, and the public methods that a class defines."""
     obj = PUBLIC[name]
@@ -202,8 +212,29 @@ def test_docstrings_run(name):
     assert results.failed == 0
 
 
-@pytest.mark.parametrize("name", ["grad", "value_and_grad", "elementwise_grad", "jvp", "vjp", "linearize", "linear_transpose", "jacfwd", "jacrev", "jacobian",
-                                  "hessian", "hvp", "vmap", "make_jaxpr", "eval_shape", "eval_jaxpr", "stop_gradient", "psum"])  # fmt: skip
+TRANSFORMS = [
+    "grad",
+    "value_and_grad",
+    "elementwise_grad",
+    "jvp",
+    "vjp",
+    "linearize",
+    "linear_transpose",
+    "jacfwd",
+    "jacrev",
+    "jacobian",
+    "hessian",
+    "hvp",
+    "vmap",
+    "make_jaxpr",
+    "eval_shape",
+    "eval_jaxpr",
+    "stop_gradient",
+    "psum",
+]
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
 def test_transforms_have_examples(name):
     """The public transforms show an example that runs."""
     assert doctest.DocTestFinder().find(getattr(fg, name))[0].examples
@@ -224,7 +255,9 @@ def test_the_readme_runs():
 
 
 def _run(code):
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, cwd=PROJECT, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, cwd=PROJECT, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -240,6 +273,22 @@ def test_import_pulls_in_the_standard_library_and_numpy_only():
 
 def test_import_imports_little_of_the_standard_library():
     """Nothing heavy: no asyncio, unittest, email, multiprocessing, typing_extensions."""
-    out = _run("import sys, numpy; before = set(sys.modules); import fungrad; print(*sorted({m.split('.')[0] for m in set(sys.modules) - before}))")
-    heavy = {"asyncio", "unittest", "email", "http", "multiprocessing", "xml", "ssl", "sqlite3", "doctest", "pdb", "distutils", "importlib_metadata"}
+    out = _run(
+        "import sys, numpy; before = set(sys.modules); import fungrad; "
+        "print(*sorted({m.split('.')[0] for m in set(sys.modules) - before}))"
+    )
+    heavy = {
+        "asyncio",
+        "unittest",
+        "email",
+        "http",
+        "multiprocessing",
+        "xml",
+        "ssl",
+        "sqlite3",
+        "doctest",
+        "pdb",
+        "distutils",
+        "importlib_metadata",
+    }
     assert not heavy & set(out.split())

@@ -1,5 +1,6 @@
 """Threads: nothing is shared but what the user shares; exceptions leave no state behind."""
 
+import contextlib
 import contextvars
 import threading
 import time
@@ -173,19 +174,23 @@ def _fails(x):
     raise _Boom(y.shape)
 
 
-@pytest.mark.parametrize("call", [
-    lambda f: fg.grad(f)(1.0),
-    lambda f: fg.jvp(f, (1.0,), (1.0,)),
-    lambda f: fg.vjp(f, 1.0),
-    lambda f: fg.linearize(f, 1.0),
-    lambda f: fg.linear_transpose(f, 1.0),
-    lambda f: fg.jacfwd(f)(1.0),
-    lambda f: fg.hessian(f)(1.0),
-    lambda f: fg.vmap(f, axis_name="i")(np.ones(2)),
-    lambda f: fg.make_jaxpr(f)(1.0),
-    lambda f: fg.vmap(fg.grad(f), axis_name="i")(np.ones(2)),
-    lambda f: fg.grad(lambda x: fg.vmap(f, axis_name="i")(x[None])[0])(1.0 * np.ones(())),
-], ids=["grad", "jvp", "vjp", "linearize", "linear_transpose", "jacfwd", "hessian", "vmap", "make_jaxpr", "vmap grad", "grad vmap"])  # fmt: skip
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda f: fg.grad(f)(1.0),
+        lambda f: fg.jvp(f, (1.0,), (1.0,)),
+        lambda f: fg.vjp(f, 1.0),
+        lambda f: fg.linearize(f, 1.0),
+        lambda f: fg.linear_transpose(f, 1.0),
+        lambda f: fg.jacfwd(f)(1.0),
+        lambda f: fg.hessian(f)(1.0),
+        lambda f: fg.vmap(f, axis_name="i")(np.ones(2)),
+        lambda f: fg.make_jaxpr(f)(1.0),
+        lambda f: fg.vmap(fg.grad(f), axis_name="i")(np.ones(2)),
+        lambda f: fg.grad(lambda x: fg.vmap(f, axis_name="i")(x[None])[0])(1.0 * np.ones(())),
+    ],
+    ids=["grad", "jvp", "vjp", "linear", "transpose", "jac", "hess", "vmap", "jaxpr", "vmap grad", "grad vmap"],
+)
 def test_exceptions_leave_no_state(call):
     """After an exception inside a recording everything works as before, and no axis name is left bound."""
     want = fg.grad(fg.grad(np.tanh))(0.5)
@@ -201,14 +206,10 @@ def test_an_exception_caught_inside():
     """An inner transform that fails does not disturb the outer recording."""
 
     def f(x):
-        try:
+        with contextlib.suppress(_Boom):
             fg.grad(_fails)(x * 3.0)
-        except _Boom:
-            pass
-        try:
+        with contextlib.suppress(_Boom):
             fg.vmap(_fails, axis_name="i")(np.stack([x, x]))
-        except _Boom:
-            pass
         return x * x
 
     assert fg.grad(f)(3.0) == 6.0
@@ -223,7 +224,12 @@ def test_the_tracers_of_a_failed_call_are_dead():
         leaks.append(x)
         raise _Boom
 
-    for call in (lambda: fg.grad(f)(1.0), lambda: fg.vmap(f)(np.ones(2)), lambda: fg.make_jaxpr(f)(1.0), lambda: fg.linear_transpose(f, 1.0)):
+    for call in (
+        lambda: fg.grad(f)(1.0),
+        lambda: fg.vmap(f)(np.ones(2)),
+        lambda: fg.make_jaxpr(f)(1.0),
+        lambda: fg.linear_transpose(f, 1.0),
+    ):
         with pytest.raises(_Boom):
             call()
         with pytest.raises(UnexpectedTracerError):
@@ -232,7 +238,9 @@ def test_the_tracers_of_a_failed_call_are_dead():
 
 def test_a_rule_that_fails_in_the_backward_pass():
     """An exception while pulling back leaves nothing behind either, and names the user's exception."""
-    from_rule = fg.core.elementwise.Elementwise("test_failing_rule", lambda x: x, lambda t: (_ for _ in ()).throw(_Boom()))
+    from_rule = fg.core.elementwise.Elementwise(
+        "test_failing_rule", lambda x: x, lambda t: (_ for _ in ()).throw(_Boom())
+    )
     try:
         with pytest.raises(_Boom):
             fg.grad(from_rule.function)(1.0)

@@ -1,6 +1,6 @@
 """Check that a jaxpr is well formed: variables defined once and before use, types as the rules say.
 
-    check : Jaxpr | ClosedJaxpr -> None, or a JaxprTypeError that shows the equations around the fault
+check : Jaxpr | ClosedJaxpr -> None, or a JaxprTypeError that shows the equations around the fault
 """
 
 from __future__ import annotations

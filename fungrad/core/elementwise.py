@@ -46,19 +46,20 @@ _NAMES = ("x", "y", "z")
 
 def _reads(rule: Rule, name: str) -> bool:
     """Whether a rule names this residual."""
-    code = rule.__code__  # type: ignore[attr-defined]
+    code = rule.__code__
     return name in code.co_varnames[1 : code.co_argcount]
 
 
 def _picker(rule: Rule, arity: int) -> Callable[..., tuple[Any, ...]]:
     """A function of (operands..., out) that returns the residuals that the rule names."""
-    code = rule.__code__  # type: ignore[attr-defined]
+    code = rule.__code__
     names = code.co_varnames[1 : code.co_argcount]
     available = (*_NAMES[:arity], "out")
     unknown = set(names) - set(available)
     if unknown:
         raise TypeError(f"a rule of {arity} operands names {sorted(unknown)}; it can name {available}")
-    return eval(f"lambda {', '.join(available)}: ({''.join(n + ', ' for n in names)})")  # noqa: S307
+    pick: Callable[..., tuple[Any, ...]] = eval(f"lambda {', '.join(available)}: ({''.join(n + ', ' for n in names)})")
+    return pick
 
 
 class Elementwise(Primitive):
@@ -84,7 +85,7 @@ class Elementwise(Primitive):
         self.joint = joint
         self.pickers = tuple([None if r is None else _picker(r, self.arity) for r in rules])
         self._dtypes: dict[Any, tuple[np.dtype[Any], bool]] = {}
-        make = {1: _unary, 2: _binary}.get(self.arity, _nary)
+        make: Any = {1: _unary, 2: _binary}.get(self.arity, _nary)
         self.function: Callable[..., Any] = set_name(make(self), name)
 
     def bind(self, *operands: Any, **params: Any) -> Any:

@@ -15,7 +15,8 @@ import numpy as np
 def snapshot(x: Any) -> Any:
     """A constant as it is now.
 
-    What a recording keeps of a constant is read later, when the user's program may have overwritten a NumPy array that it
+    What a recording keeps of a constant is read later, when the user's program may have overwritten a NumPy array that
+    it
     reuses as a buffer. So arrays are copied, unless they and the arrays that they are views of are read-only.
     """
     if type(x) is not np.ndarray:
@@ -47,14 +48,14 @@ class Snapshots:
     __slots__ = ("_taken",)
 
     def __init__(self) -> None:
-        self._taken: dict[int, tuple[weakref.ref[Any], Any]] = {}
+        self._taken: dict[int, tuple[weakref.ref[Any], np.ndarray[Any, Any]]] = {}
 
     def take(self, x: Any) -> Any:
         """`snapshot`, or the one that was taken of this array before."""
         if type(x) is not np.ndarray or 0 in x.strides:
             return snapshot(x)
         known = self._taken.get(id(x))
-        if known is not None and known[0]() is x and np.array_equal(known[1], x):
+        if known is not None and known[0]() is x and np.array_equal(known[1], x):  # type: ignore[arg-type]
             return known[1]
         copy = snapshot(x)
         if copy is not x:

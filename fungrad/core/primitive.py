@@ -108,7 +108,9 @@ class Primitive:
     def batch(self, axis: Any, batched: Sequence[bool], /, *operands: Any, **params: Any) -> Any:
         """The batched application; see the class docstring."""
         if self._batch is None:
-            raise MissingRuleError(f"primitive {self.name!r} has no batching rule, so vmap cannot pass it; give it `batch=`")
+            raise MissingRuleError(
+                f"primitive {self.name!r} has no batching rule, so vmap cannot pass it; give it `batch=`"
+            )
         return self._batch(axis, batched, *operands, **params)
 
 
@@ -122,7 +124,12 @@ def record_abstract(prim: Primitive, recording: Recording, operands: tuple[Any, 
     avals = [x.value if i is not None else typeof(x) for x, i in zip(operands, ids, strict=True)]
     outs = prim.abstract(*avals, **params)
     if recording.of_user:
-        known, source = tuple([recording.constants.take(x) if i is None else a for x, a, i in zip(operands, avals, ids, strict=True)]), user_source(2)
+        known, source = (
+            tuple(
+                [recording.constants.take(x) if i is None else a for x, a, i in zip(operands, avals, ids, strict=True)]
+            ),
+            user_source(2),
+        )
     else:
         known, source = tuple([x if i is None else a for x, a, i in zip(operands, avals, ids, strict=True)]), None
     if prim.multiple:
@@ -136,7 +143,8 @@ def record_abstract(prim: Primitive, recording: Recording, operands: tuple[Any, 
 
 def lower(recording: Recording, operands: tuple[Any, ...]) -> tuple[list[Any], list[int | None]]:
     """The operands one level down, and the ids of those that this recording traces."""
-    values, ids = [], []
+    values: list[Any] = []
+    ids: list[int | None] = []
     for x in operands:
         if type(x) is Tracer and x.recording is recording:
             values.append(x.value)
@@ -164,14 +172,14 @@ def as_operand(x: Any) -> Any:
         return x
     if isinstance(x, (np.ma.MaskedArray, np.matrix)):
         raise TypeError(
-            f"a numpy {type(x).__name__} cannot be an operand beside a traced array: its mask or its own operators would be lost. "
+            f"a numpy {type(x).__name__} cannot be an operand beside a traced array: its mask or its own operators "
+            "would be lost. "
             "Convert it with np.asarray(x), x.filled(value) or np.where(mask, ...)"
         )
     array = np.asarray(x)
     if array.dtype.kind not in "biufc":
         raise TypeError(f"expected a number or an array of numbers, got {type(x).__name__}: {x!r:.100}")
     return array
-
 
 
 def _constants(recording: Recording, ids: Sequence[int | None], kept: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -204,7 +212,9 @@ class _Recorded(Primitive):
     ) -> Any:
         kept, kept_outs = self.needs(ids, values, outs)
         out_ids = tuple([recording.fresh() for _ in outs])
-        recording.append((self, out_ids, Application(tuple(ids), _constants(recording, ids, kept), params, kept_outs, None)))
+        recording.append(
+            (self, out_ids, Application(tuple(ids), _constants(recording, ids, kept), params, kept_outs, None))
+        )
         return tuple(
             [Tracer(recording, i, o) if is_inexact(typeof(o).dtype) else o for i, o in zip(out_ids, outs, strict=True)]
         )
@@ -244,7 +254,7 @@ class Linear(_Recorded):
         self.accumulate = accumulate
 
     def bind(self, *operands: Any, **params: Any) -> Any:
-        """Apply the primitive; the common case of one operand recorded with values is written out (indexing in loops)."""
+        """Apply the primitive; one operand recorded with values, as in indexing in a loop, is written out."""
         if len(operands) != 1 or type(operands[0]) is not Tracer or operands[0].recording.abstract:
             return super().bind(*operands, **params)
         (x,) = operands
@@ -324,5 +334,3 @@ class General(_Recorded):
     def needs(self, ids: Sequence[int | None], values: list[Any], outs: Any) -> tuple[tuple[Any, ...], Any]:
         """Everything: the rule is free to use what it likes."""
         return tuple(values), outs
-
-

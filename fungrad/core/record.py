@@ -41,7 +41,8 @@ def result_value(x: Any, recording: Recording) -> tuple[Any, int | None]:
         return x.value, x.id
     if x.recording.ended or x.recording.level > recording.level:
         raise UnexpectedTracerError(
-            f"{recording.describe()} returned a traced array that was made by {x.recording.describe()}, which has ended: it leaked"
+            f"{recording.describe()} returned a traced array that was made by {x.recording.describe()}, which has "
+            "ended: it leaked"
         )
     return x, None
 
@@ -63,11 +64,17 @@ def record_values(transform: str, fun: FlatFunction, values: Sequence[Any], user
 
 
 def record_jaxpr(
-    transform: str, fun: FlatFunction, avals: Sequence[ShapedArray], user_fun: Any, prune: bool = True, of_user: bool = True
+    transform: str,
+    fun: FlatFunction,
+    avals: Sequence[ShapedArray],
+    user_fun: Any,
+    prune: bool = True,
+    of_user: bool = True,
 ) -> ClosedJaxpr:
     """Run ``fun`` on abstract tracers and close what it recorded over its constants.
 
-    ``prune`` drops the equations that no result depends on (primitives have no effects). ``of_user`` is as for `Recording`.
+    ``prune`` drops the equations that no result depends on (primitives have no effects). ``of_user`` is as for
+    `Recording`.
     """
     recording = Recording(True, transform, user_fun, of_user)
     tracers = [recording.new_input(a) for a in avals]
@@ -106,7 +113,9 @@ def _close(
         eqns.append(Equation(prim, atoms, app.params, outputs, app.source))
     outvars = [atom(x, i) for x, i in results]
     constvars = [v for v, _ in constants.values()]
-    return ClosedJaxpr(Jaxpr(constvars, [variables[t.id] for t in inputs], eqns, outvars), [c for _, c in constants.values()])
+    return ClosedJaxpr(
+        Jaxpr(constvars, [variables[t.id] for t in inputs], eqns, outvars), [c for _, c in constants.values()]
+    )
 
 
 def _live(entries: list[Entry], needed: set[int]) -> list[Entry]:

@@ -76,11 +76,12 @@ class Recording:
     fun : callable
         The function being recorded, for messages.
     of_user : bool
-        Whether the user's code runs in it: then constants are copied (see `memory.snapshot`) and, in an abstract recording, the
+        Whether the user's code runs in it: then constants are copied (see `memory.snapshot`) and, in an abstract
+        recording, the
         place of each operation is noted. False for what an interpreter records of its own rules.
     """
 
-    __slots__ = ("abstract", "append", "entries", "constants", "ended", "fresh", "fun", "level", "of_user", "transform")
+    __slots__ = ("abstract", "append", "constants", "ended", "entries", "fresh", "fun", "level", "of_user", "transform")
 
     def __init__(self, abstract: bool, transform: str, fun: Any, of_user: bool = True) -> None:
         self.level = _next_level()
@@ -152,7 +153,7 @@ class Tracer:
     def shape(self) -> Shape:
         """The shape, a tuple of integers."""
         value = self.value
-        return () if type(value) is float or type(value) is complex else value.shape  # type: ignore[no-any-return]
+        return () if type(value) is float or type(value) is complex else value.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -186,7 +187,9 @@ class Tracer:
         raise TypeError(f"unhashable type: a traced array {self.aval!r}, just as numpy.ndarray")
 
     def __reduce__(self) -> Any:
-        raise TypeError(f"a traced array {self.aval!r} cannot be pickled: it exists only while {self.recording.describe()} runs")
+        raise TypeError(
+            f"a traced array {self.aval!r} cannot be pickled: it exists only while {self.recording.describe()} runs"
+        )
 
     def __bool__(self) -> bool:
         value = _known(self)
@@ -207,11 +210,16 @@ class Tracer:
         value = _known(self)
         if isinstance(value, ShapedArray):
             raise TracerIntegerConversionError(
-                f"an integer was needed at {here()}, but the value of this traced array of type {value!r} is not known: "
+                f"an integer was needed at {here()}, but the value of this traced array of type {value!r} is not "
+                "known: "
                 f"{self.recording_that_hides().describe()} records without values. "
-                "Instead of plain[i] write fungrad.numpy.take(plain, i); a Python list, range or shape needs a number from outside."
+                "Instead of plain[i] write fungrad.numpy.take(plain, i); a Python list, range or shape needs a number "
+                "from outside."
             )
-        raise TypeError(f"only integers can be used as an index, got a traced array of type {self.aval!r} at {here()}; use int(x) to cut the derivative on purpose")
+        raise TypeError(
+            f"only integers can be used as an index, got a traced array of type {self.aval!r} at {here()}; use int(x) "
+            "to cut the derivative on purpose"
+        )
 
     def __float__(self) -> float:
         raise self._would_drop("float(x)", "math.* functions call float(); use np.sin, np.exp, ... instead")
@@ -221,8 +229,10 @@ class Tracer:
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         raise TracerArrayConversionError(
-            f"NumPy asked for a plain array in place of a traced array of type {self.aval!r} at {here()}; its derivative would be lost. "
-            "Instead of np.array([a, b]) or np.asarray write np.stack([a, b]) or np.concatenate; instead of z[0] = a into a "
+            f"NumPy asked for a plain array in place of a traced array of type {self.aval!r} at {here()}; its "
+            "derivative would be lost. "
+            "Instead of np.array([a, b]) or np.asarray write np.stack([a, b]) or np.concatenate; instead of z[0] = a "
+            "into a "
             "plain NumPy array build the array from its parts (np.stack, np.concatenate, np.where); "
             "instead of plain.dot(x) write plain @ x; instead of plain[x] write fungrad.numpy.take(plain, x). "
             "To cut the derivative on purpose use fungrad.stop_gradient(x) where values are known."
@@ -233,15 +243,18 @@ class Tracer:
         if isinstance(value, ShapedArray):
             raise ConcretizationTypeError(
                 f"{what}(x) at {here()}: the value of this traced array of type {value!r} is not known, because "
-                f"{self.recording_that_hides().describe()} records without values. Stay with arrays (x.astype({what}), np.floor), "
+                f"{self.recording_that_hides().describe()} records without values. Stay with arrays (x.astype({what}), "
+                "np.floor), "
                 "or keep that argument out of the transform."
             )
         return value
 
     def _would_drop(self, call: str, hint: str) -> ConcretizationTypeError:
         return ConcretizationTypeError(
-            f"{call} at {here()} would turn a traced array of type {self.aval!r} (made by {self.recording.describe()}) into a plain number "
-            f"and silently drop its derivative. {hint}; z[i] = x into a plain NumPy array also calls it: build the array with "
+            f"{call} at {here()} would turn a traced array of type {self.aval!r} (made by {self.recording.describe()}) "
+            "into a plain number "
+            f"and silently drop its derivative. {hint}; z[i] = x into a plain NumPy array also calls it: build the "
+            "array with "
             "np.stack or np.where instead. To cut the derivative on purpose use fungrad.stop_gradient(x)."
         )
 

@@ -25,7 +25,9 @@ class BatchAxis(NamedTuple):
     name: Any
 
 
-def batch(closed: ClosedJaxpr, axis: BatchAxis, args: Sequence[Any], batched: Sequence[bool]) -> tuple[list[Any], list[bool]]:
+def batch(
+    closed: ClosedJaxpr, axis: BatchAxis, args: Sequence[Any], batched: Sequence[bool]
+) -> tuple[list[Any], list[bool]]:
     """Evaluate a jaxpr on arguments of which those with ``batched[i]`` carry the batch axis in front."""
     jaxpr = closed.jaxpr
     env: dict[Var, tuple[Any, bool]] = {v: (c, False) for v, c in zip(jaxpr.constvars, closed.consts, strict=True)}

@@ -21,7 +21,9 @@ from fungrad.primitives.arithmetic import add
 from fungrad.primitives.structural import zeros
 
 
-def forward(entries: list[Entry], tangents: list[Any], results: Iterable[int | None] | None = None, consume: bool = False) -> None:
+def forward(
+    entries: list[Entry], tangents: list[Any], results: Iterable[int | None] | None = None, consume: bool = False
+) -> None:
     """Fill ``tangents`` (indexed by id) walking the entries from first to last, dropping each after its last use.
 
     Parameters

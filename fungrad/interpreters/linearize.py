@@ -36,7 +36,9 @@ class Linearization:
 
     __slots__ = ("in_avals", "out_avals", "tape", "transform", "user_fun")
 
-    def __init__(self, tape: Tape, in_avals: list[ShapedArray], out_avals: list[ShapedArray], transform: str, user_fun: Any) -> None:
+    def __init__(
+        self, tape: Tape, in_avals: list[ShapedArray], out_avals: list[ShapedArray], transform: str, user_fun: Any
+    ) -> None:
         self.tape = tape
         self.in_avals = in_avals
         self.out_avals = out_avals
@@ -62,15 +64,25 @@ class Linearization:
                 known[i] = ct if known[i] is None else add(known[i], ct)
         backward(tape.entries, known, consume)
         outs = [known[i] for i in tape.in_ids]
-        return own([zeros(a) if ct is None else _as(ct, a) for ct, a in zip(outs, self.in_avals, strict=True)], cotangents)
+        return own(
+            [zeros(a) if ct is None else _as(ct, a) for ct, a in zip(outs, self.in_avals, strict=True)], cotangents
+        )
 
     def linear_jaxpr(self) -> ClosedJaxpr:
         """The map as a jaxpr of the inputs' tangents."""
-        return record_jaxpr(self.transform, lambda *ts: self.push(ts), [a.strong() for a in self.in_avals], self.user_fun, of_user=False)
+        return record_jaxpr(
+            self.transform, lambda *ts: self.push(ts), [a.strong() for a in self.in_avals], self.user_fun, of_user=False
+        )
 
     def transposed_jaxpr(self) -> ClosedJaxpr:
         """The transposed map as a jaxpr of the results' cotangents."""
-        return record_jaxpr(self.transform, lambda *cts: self.pull(cts), [a.strong() for a in self.out_avals], self.user_fun, of_user=False)
+        return record_jaxpr(
+            self.transform,
+            lambda *cts: self.pull(cts),
+            [a.strong() for a in self.out_avals],
+            self.user_fun,
+            of_user=False,
+        )
 
 
 def _as(t: Any, aval: ShapedArray) -> Any:

@@ -101,7 +101,9 @@ def _backward_application(entry: Entry, ct: Any, cotangents: list[Any], owned: s
             raise NonLinearError(f"{describe_entry(entry)} is not linear in its traced operand")
         _backward_general(prim, app, (ct,), cotangents, owned)
     else:
-        raise NonLinearError(f"{describe_entry(entry)} ({prim.kind}) has no transpose: its result is not linear in its operands")
+        raise NonLinearError(
+            f"{describe_entry(entry)} ({prim.kind}) has no transpose: its result is not linear in its operands"
+        )
 
 
 def _backward_linear(entry: Entry, ct: Any, cotangents: list[Any], owned: set[int]) -> None:
@@ -133,7 +135,9 @@ def _backward_linear(entry: Entry, ct: Any, cotangents: list[Any], owned: set[in
             _contribute(i, x_bar, cotangents, owned)
 
 
-def _backward_multiple(prim: Any, out_ids: tuple[int, ...], app: Application, cotangents: list[Any], owned: set[int]) -> None:
+def _backward_multiple(
+    prim: Any, out_ids: tuple[int, ...], app: Application, cotangents: list[Any], owned: set[int]
+) -> None:
     cts = [cotangents[i] for i in out_ids]
     if all(ct is None for ct in cts):
         return
@@ -144,10 +148,15 @@ def _backward_multiple(prim: Any, out_ids: tuple[int, ...], app: Application, co
     _backward_general(prim, app, cts, cotangents, owned)
 
 
-def _backward_general(prim: General, app: Application, cts: Iterable[Any], cotangents: list[Any], owned: set[int]) -> None:
+def _backward_general(
+    prim: General, app: Application, cts: Iterable[Any], cotangents: list[Any], owned: set[int]
+) -> None:
     """Record the jvp rule abstractly in its tangents, then transpose what it recorded."""
     recording = Recording(True, "vjp", prim.jvp, of_user=False)
-    tangents = [None if i is None else recording.new_input(typeof(x).strong()) for i, x in zip(app.ids, app.operands, strict=True)]
+    tangents = [
+        None if i is None else recording.new_input(typeof(x).strong())
+        for i, x in zip(app.ids, app.operands, strict=True)
+    ]
     ids = [None if t is None else t.id for t in tangents]
     outs = prim.jvp(app.operands, tangents, app.outs, **app.params)
     n = recording.fresh()
@@ -168,9 +177,11 @@ def _check_known(entry: Entry, app: Application, except_for: int) -> None:
 
 
 def _check_no_constant(entry: Entry, app: Application) -> None:
-    """An abstract recording of a sum with a constant is affine, not linear (a recording with values is a tangent map)."""
+    """Refuse a sum with a constant in an abstract recording: it is affine, not linear."""
     if app.source is None:
         return
     for i, x in zip(app.ids, app.operands, strict=True):
         if i is None and is_inexact(typeof(x).dtype) and (type(x) is Tracer or np.any(x)):
-            raise NonLinearError(f"{describe_entry(entry)} adds a constant that is not zero: the function is affine, not linear")
+            raise NonLinearError(
+                f"{describe_entry(entry)} adds a constant that is not zero: the function is affine, not linear"
+            )

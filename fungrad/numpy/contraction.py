@@ -218,7 +218,8 @@ def _need_axes(name: str, x: Any, position: int, signature: str, needed: int) ->
     ndim = len(x.shape)
     if ndim < needed:
         raise ValueError(
-            f"{name}: Input operand {position} does not have enough dimensions (has {ndim}, gufunc core with signature {signature} requires {needed})"
+            f"{name}: Input operand {position} does not have enough dimensions (has {ndim}, gufunc core with signature "
+            f"{signature} requires {needed})"
         )
 
 
@@ -399,7 +400,8 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     sizes = a.shape[-1], b.shape[-1]
     if sizes != (3, 3):
         raise ValueError(
-            f"cross: vectors of 3 components are needed, got {sizes}; for 2 components write x[..., 0] * y[..., 1] - x[..., 1] * y[..., 0]"
+            f"cross: vectors of 3 components are needed, got {sizes}; for 2 components write x[..., 0] * y[..., 1] - "
+            "x[..., 1] * y[..., 0]"
         )
     out = sub(mul(_turned(a, 1), _turned(b, 2)), mul(_turned(a, 2), _turned(b, 1)))
     ndim = typeof(out).ndim
@@ -434,7 +436,8 @@ def _subscripts(operands: Sequence[Any]) -> tuple[str, list[Any]]:
     """Bring ``einsum(x, [0, 1], y, [1, 2], [0, 2])`` to the format ``einsum("ab,bc->ac", x, y)``."""
     if not operands:
         raise ValueError(
-            "must specify the einstein sum subscripts string and at least one operand, or at least one operand and its subscripts list"
+            "must specify the einstein sum subscripts string and at least one operand, or at least one operand and its "
+            "subscripts list"
         )
     if isinstance(operands[0], str):
         return operands[0], list(operands[1:])

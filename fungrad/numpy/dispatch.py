@@ -48,22 +48,29 @@ def array_ufunc(self: Tracer, ufunc: np.ufunc, method: str, *inputs: Any, **kwar
         if fun is not None:
             return fun(*inputs, **kwargs)
     name = f"numpy.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
-    raise UnsupportedOperationError(f"{name} at {here()} does not support traced arrays; compose it from functions that do")
+    raise UnsupportedOperationError(
+        f"{name} at {here()} does not support traced arrays; compose it from functions that do"
+    )
 
 
 def _with_arguments(ufunc: np.ufunc, fun: Callable[..., Any], inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     name = f"numpy.{ufunc.__name__}"
     if kwargs.get("out") is not None:
         raise UnsupportedOperationError(
-            f"{name}(..., out=) or an augmented assignment (`a += x` with a plain NumPy array a) at {here()}: a traced array "
+            f"{name}(..., out=) or an augmented assignment (`a += x` with a plain NumPy array a) at {here()}: a traced "
+            "array "
             "cannot be written into a plain one. Write a = a + x instead."
         )
     if kwargs.get("where", True) is not True:
-        raise UnsupportedOperationError(f"{name}(..., where=) at {here()} is not supported on traced arrays; use np.where(mask, {name}(...), other)")
+        raise UnsupportedOperationError(
+            f"{name}(..., where=) at {here()} is not supported on traced arrays; use np.where(mask, {name}(...), other)"
+        )
     dtype = kwargs.get("dtype")
     unknown = set(kwargs) - {"out", "where", "dtype", "casting", "order", "subok"}
     if unknown:
-        raise UnsupportedOperationError(f"{name} at {here()}: argument {sorted(unknown)[0]!r} is not supported on traced arrays")
+        raise UnsupportedOperationError(
+            f"{name} at {here()}: argument {sorted(unknown)[0]!r} is not supported on traced arrays"
+        )
     if dtype is not None:
         inputs = tuple([FUNCTIONS[np.astype](x, dtype) for x in inputs])
     return fun(*inputs)
@@ -74,7 +81,9 @@ def array_function(self: Tracer, func: Callable[..., Any], types: Any, args: Any
     fun = FUNCTIONS.get(func)
     if fun is None:
         name = f"{func.__module__}.{func.__name__}"
-        raise UnsupportedOperationError(f"{name} at {here()} does not support traced arrays; compose it from functions that do")
+        raise UnsupportedOperationError(
+            f"{name} at {here()} does not support traced arrays; compose it from functions that do"
+        )
     return fun(*args, **kwargs)
 
 

@@ -17,7 +17,16 @@ from fungrad.core.primitive import as_operand
 from fungrad.core.trace import Tracer, known_value
 from fungrad.errors import ConcretizationTypeError, NonConcreteBooleanIndexError, UnsupportedOperationError
 from fungrad.numpy.dispatch import FUNCTIONS, UFUNCS, implements
-from fungrad.primitives import arithmetic, comparison, complex_parts, exponential, extrema, rounding, selection, trigonometric
+from fungrad.primitives import (
+    arithmetic,
+    comparison,
+    complex_parts,
+    exponential,
+    extrema,
+    rounding,
+    selection,
+    trigonometric,
+)
 from fungrad.primitives.complex_parts import is_complex
 from fungrad.primitives.structural import convert
 
@@ -61,7 +70,11 @@ _ARITHMETIC: tuple[_Row, ...] = (
     (np.divide, arithmetic.div, "Divide. Derivatives 1/y and -x/y**2."),
     (np.floor_divide, arithmetic.floor_divide, "Divide and round down. Derivatives 0, also at the jumps."),
     (np.remainder, arithmetic.remainder, "x - y floor(x/y), with the sign of y. Derivatives 1 and -floor(x/y)."),
-    (np.power, arithmetic.power, "x**y. Derivatives y x**(y-1), which is 0 for y = 0, and x**y log(x), which is taken as 0 for x = 0."),
+    (
+        np.power,
+        arithmetic.power,
+        "x**y. Derivatives y x**(y-1), which is 0 for y = 0, and x**y log(x), which is taken as 0 for x = 0.",
+    ),
     (np.log, arithmetic.log, "Natural logarithm. Derivative 1/x."),
     (np.divmod, divmod, "Return ``floor_divide(x, y), remainder(x, y)``."),
     (np.float_power, float_power, "x**y in float64 or complex128. Derivatives as those of power."),
@@ -75,8 +88,16 @@ _EXPONENTIAL: tuple[_Row, ...] = (
     (np.log2, exponential.log2, "Logarithm to base 2. Derivative 1/(x log(2))."),
     (np.log10, exponential.log10, "Logarithm to base 10. Derivative 1/(x log(10))."),
     (np.log1p, exponential.log1p, "log(1 + x), exact for small x. Derivative 1/(1 + x)."),
-    (np.logaddexp, exponential.logaddexp, "log(e**x + e**y). Derivatives e**(x - out) and e**(y - out); 0 where both are -inf."),
-    (np.logaddexp2, exponential.logaddexp2, "log2(2**x + 2**y). Derivatives 2**(x - out) and 2**(y - out); 0 where both are -inf."),
+    (
+        np.logaddexp,
+        exponential.logaddexp,
+        "log(e**x + e**y). Derivatives e**(x - out) and e**(y - out); 0 where both are -inf.",
+    ),
+    (
+        np.logaddexp2,
+        exponential.logaddexp2,
+        "log2(2**x + 2**y). Derivatives 2**(x - out) and 2**(y - out); 0 where both are -inf.",
+    ),
     (np.sqrt, exponential.sqrt, "Square root. Derivative 1/(2 sqrt(x)), inf at 0."),
     (np.cbrt, exponential.cbrt, "Cube root. Derivative 1/(3 cbrt(x)**2), inf at 0."),
     (np.square, exponential.square, "x**2. Derivative 2x."),
@@ -90,7 +111,11 @@ _TRIGONOMETRIC: tuple[_Row, ...] = (
     (np.arcsin, trigonometric.arcsin, "Inverse sine, in radians. Derivative 1/sqrt(1 - x**2), inf at -1 and 1."),
     (np.arccos, trigonometric.arccos, "Inverse cosine, in radians. Derivative -1/sqrt(1 - x**2), -inf at -1 and 1."),
     (np.arctan, trigonometric.arctan, "Inverse tangent, in radians. Derivative 1/(1 + x**2)."),
-    (np.arctan2, trigonometric.arctan2, "Angle of the point (y, x), in radians. Derivatives y/r**2 and -x/r**2 for operands (x, y); nan at (0, 0)."),
+    (
+        np.arctan2,
+        trigonometric.arctan2,
+        "Angle of the point (y, x), in radians. Derivatives y/r**2 and -x/r**2 for operands (x, y); nan at (0, 0).",
+    ),
     (np.sinh, trigonometric.sinh, "Hyperbolic sine. Derivative cosh(x)."),
     (np.cosh, trigonometric.cosh, "Hyperbolic cosine. Derivative sinh(x)."),
     (np.tanh, trigonometric.tanh, "Hyperbolic tangent. Derivative 1 - tanh(x)**2."),
@@ -123,8 +148,16 @@ _ROUNDING: tuple[_Row, ...] = (
 )
 
 _EXTREMA: tuple[_Row, ...] = (
-    (np.maximum, extrema.maximum, "The larger one; nan if one is nan. Derivative 1 of the one taken, 1/2 of each where equal."),
-    (np.minimum, extrema.minimum, "The smaller one; nan if one is nan. Derivative 1 of the one taken, 1/2 of each where equal."),
+    (
+        np.maximum,
+        extrema.maximum,
+        "The larger one; nan if one is nan. Derivative 1 of the one taken, 1/2 of each where equal.",
+    ),
+    (
+        np.minimum,
+        extrema.minimum,
+        "The smaller one; nan if one is nan. Derivative 1 of the one taken, 1/2 of each where equal.",
+    ),
     (np.fmax, extrema.fmax, "The larger one that is not nan. Derivative 1 of the one taken, 1/2 of each where equal."),
     (np.fmin, extrema.fmin, "The smaller one that is not nan. Derivative 1 of the one taken, 1/2 of each where equal."),
 )
@@ -173,7 +206,8 @@ _register(_ARITHMETIC, _EXPONENTIAL, _TRIGONOMETRIC, _ROUNDING, _EXTREMA, _WITHO
 def _refuse_out(name: str, out: Any) -> None:
     if out is not None:
         raise UnsupportedOperationError(
-            f"numpy.{name}(..., out=) at {here()}: a traced array cannot be written into a plain one; write y = np.{name}(...)"
+            f"numpy.{name}(..., out=) at {here()}: a traced array cannot be written into a plain one; write y = "
+            f"np.{name}(...)"
         )
 
 
@@ -192,7 +226,8 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
     value = known_value(condition)
     if isinstance(value, ShapedArray):
         raise NonConcreteBooleanIndexError(
-            f"numpy.where(condition) at {here()}: how many elements of this traced array of type {value!r} are true is not known, "
+            f"numpy.where(condition) at {here()}: how many elements of this traced array of type {value!r} are true is "
+            "not known, "
             "because it is recorded without values. Use the form with three arguments, np.where(condition, x, y)."
         )
     return np.nonzero(value)
@@ -282,7 +317,8 @@ def real_if_close(a: Any, tol: float = 100) -> Any:
     part = known_value(complex_parts.imag(a))
     if isinstance(part, ShapedArray):
         raise ConcretizationTypeError(
-            f"numpy.real_if_close at {here()}: whether the result is real depends on values, and this traced array of type "
+            f"numpy.real_if_close at {here()}: whether the result is real depends on values, and this traced array of "
+            "type "
             f"{typeof(a)!r} is recorded without values. Use np.real(a), or leave it complex."
         )
     limit = np.finfo(part.dtype).eps * tol if tol > 1 else tol
@@ -332,7 +368,9 @@ def _is_value(name: str, x: Any, value: float, out: Any) -> Any:
     _refuse_out(name, out)
     x = as_operand(x)
     if is_complex(x):
-        raise TypeError(f"{name}: not supported for {typeof(x).dtype} values, because it would be ambiguous; test the parts")
+        raise TypeError(
+            f"{name}: not supported for {typeof(x).dtype} values, because it would be ambiguous; test the parts"
+        )
     return comparison.equal(x, value)
 
 
@@ -361,14 +399,18 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
     """
     if not copy:
         raise UnsupportedOperationError(
-            f"numpy.nan_to_num(x, copy=False) at {here()}: a traced array is not changed in place; write x = np.nan_to_num(x)"
+            f"numpy.nan_to_num(x, copy=False) at {here()}: a traced array is not changed in place; write x = "
+            "np.nan_to_num(x)"
         )
     x = as_operand(x)
     dtype = typeof(x).dtype
     if dtype.kind not in "fc":
         return x
     if dtype.kind == "c":
-        parts = [nan_to_num(part, nan=nan, posinf=posinf, neginf=neginf) for part in (complex_parts.real(x), complex_parts.imag(x))]
+        parts = [
+            nan_to_num(part, nan=nan, posinf=posinf, neginf=neginf)
+            for part in (complex_parts.real(x), complex_parts.imag(x))
+        ]
         return arithmetic.add(parts[0], arithmetic.mul(parts[1], 1j))
     limits = np.finfo(dtype)
     result = x

@@ -136,7 +136,9 @@ def _tolist(x: Tracer) -> Any:
     return x if not x.shape else [_tolist(y) for y in _iterate(x)]
 
 
-def _astype(x: Tracer, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Any:
+def _astype(
+    x: Tracer, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
+) -> Any:
     return shaping.astype(x, dtype)
 
 
@@ -208,7 +210,9 @@ _REFUSED: dict[str, str] = {
 def _refusal(name: str, instead: str) -> Callable[..., Any]:
     def method(x: Tracer, *args: Any, **kwargs: Any) -> Any:
         """Not possible on a traced array: raises UnsupportedOperationError."""
-        raise UnsupportedOperationError(f"x.{name}(...) at {here()} is not possible on a traced array of type {x.aval!r}; instead use {instead}")
+        raise UnsupportedOperationError(
+            f"x.{name}(...) at {here()} is not possible on a traced array of type {x.aval!r}; instead use {instead}"
+        )
 
     return method
 
@@ -235,9 +239,9 @@ def _attach() -> None:
             setattr(Tracer, name, fun)
     for name, instead in _REFUSED.items():
         setattr(Tracer, name, _refusal(name, instead))
-    for name, fun in _ATTRIBUTES.items():
-        fun.__doc__ = fun.__doc__ or f"As `numpy.ndarray.{name}`."
-        setattr(Tracer, name, property(fun))
+    for name, getter in _ATTRIBUTES.items():
+        getter.__doc__ = getter.__doc__ or f"As `numpy.ndarray.{name}`."
+        setattr(Tracer, name, property(getter))
 
 
 _attach()

@@ -125,7 +125,8 @@ def _extremum(
     if initial is None:
         if where is not True:
             raise ValueError(
-                f"reduction operation '{name}imum' does not have an identity, so to use a where mask one has to specify 'initial'"
+                f"reduction operation '{name}imum' does not have an identity, so to use a where mask one has to "
+                "specify 'initial'"
             )
         return _finish(reduce(x, axes), axes, keepdims)
     bound = convert(initial, typeof(x).dtype)

@@ -1,6 +1,7 @@
 """NumPy's functions that sort and search.
 
-Sorted values have a derivative: that of the elements which they are. Orders and positions have none. Where the *shape* of
+Sorted values have a derivative: that of the elements which they are. Orders and positions have none. Where the *shape*
+of
 a result depends on the values (nonzero, unique) these must be known, so not under vmap.
 """
 
@@ -37,14 +38,14 @@ def _stable(kind: str | None, stable: bool | None) -> bool:
 
 @implements(np.sort)
 def sort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: bool | None = None) -> Any:
-    """Sort along an axis (None: the flattened array). Among equal elements the derivative goes with one of their orders."""
+    """Sort along an axis (None: the flattened array). Among equal elements one order is taken."""
     refuse("sort", order=(order, None))
     return sorting.sort(*_along(a, axis), _stable(kind, stable))
 
 
 @implements(np.argsort)
 def argsort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: bool | None = None) -> Any:
-    """Find the order that sorts along an axis; equal elements keep theirs if ``kind="stable"``. It has no derivative."""
+    """Find the order that sorts along an axis (``kind="stable"``: equal elements keep theirs). It has no derivative."""
     refuse("argsort", order=(order, None))
     x = as_array(a)
     x, k = _along(x if typeof(x).shape else reshape(x, (1,)), axis)  # a scalar has one position
@@ -135,8 +136,10 @@ def _known(call: str, x: Any) -> Any:
     value = known_value(as_array(x))
     if isinstance(value, ShapedArray):
         raise ConcretizationTypeError(
-            f"numpy.{call} at {here()}: the shape of the result depends on the values of this traced array of type {value!r}, which are "
-            "not known under vmap and other recordings without values. Keep the shape: use np.where(mask, x, 0) and masked "
+            f"numpy.{call} at {here()}: the shape of the result depends on the values of this traced array of type "
+            f"{value!r}, which are "
+            "not known under vmap and other recordings without values. Keep the shape: use np.where(mask, x, 0) and "
+            "masked "
             "reductions, np.argmax, np.sort; or keep that argument out of the transform."
         )
     return value

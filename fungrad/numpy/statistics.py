@@ -1,4 +1,4 @@
-"""NumPy's functions that are composed of reductions: average, median, differences, integrals, and those that skip nan."""
+"""NumPy's functions composed of reductions: average, median, differences, integrals, and those that skip nan."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def _cumulative(
 def cumulative_sum(
     x: Any, /, *, axis: int | None = None, dtype: Any = None, out: Any = None, include_initial: bool = False
 ) -> Any:
-    """Add up the elements along an axis, keeping all partial sums (``include_initial``: also that of no element)."""
+    """Add up the elements along an axis, keeping all partial sums (``include_initial``: from that of none)."""
     refuse("cumulative_sum", out=(out, None))
     return _cumulative("cumulative_sum", reductions.cumsum, zeros, x, axis, dtype, include_initial)
 
@@ -201,7 +201,7 @@ def cumulative_sum(
 def cumulative_prod(
     x: Any, /, *, axis: int | None = None, dtype: Any = None, out: Any = None, include_initial: bool = False
 ) -> Any:
-    """Multiply the elements along an axis, keeping all partial products (``include_initial``: also that of no element)."""
+    """Multiply the elements along an axis, keeping all partial products (``include_initial``: from that of none)."""
     refuse("cumulative_prod", out=(out, None))
     return _cumulative("cumulative_prod", reductions.cumprod, ones, x, axis, dtype, include_initial)
 

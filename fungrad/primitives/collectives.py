@@ -3,10 +3,12 @@
     psum   the sum over the axis       transpose: psum
     pmax   the maximum over the axis   ties share the derivative equally; likewise pmin
 
-A collective is recorded as an equation with the axis's name and size. The batch interpreter of the `vmap` with that name reduces
+A collective is recorded as an equation with the axis's name and size. The batch interpreter of the `vmap` with that
+name reduces
 the batch axis; any other interpreter sees a value that is the same for all examples, and so does the implementation.
 
-The names in scope are kept in a context variable, which is per thread and is restored when `bind_axis` ends, also by an exception.
+The names in scope are kept in a context variable, which is per thread and is restored when `bind_axis` ends, also by
+an exception.
 """
 
 from __future__ import annotations
@@ -28,12 +30,11 @@ from fungrad.primitives.reductions import reduce_max, reduce_min
 from fungrad.primitives.selection import where
 from fungrad.primitives.structural import convert, reduce_sum
 
-
 _serial = itertools.count().__next__
 
 
 class AxisName(NamedTuple):
-    """The name of the axis of one particular vmap: of two that are nested and have the same name, each knows its own."""
+    """The name of the axis of one particular vmap: of two nested ones of one name each knows its own."""
 
     name: Any
     serial: int
@@ -71,7 +72,10 @@ def _frame(name: Any) -> _Frame:
         if frame.axis.name == name:
             return frame
     bound = [f.axis.name for f in _axes.get()]
-    raise AxisNameError(f"unbound axis name: {name!r}; the axes in scope are {bound}. Collectives work inside fungrad.vmap(f, axis_name={name!r}).")
+    raise AxisNameError(
+        f"unbound axis name: {name!r}; the axes in scope are {bound}. Collectives work inside fungrad.vmap(f, "
+        f"axis_name={name!r})."
+    )
 
 
 def axis_index(axis_name: Any) -> Any:
@@ -104,7 +108,7 @@ class _PSum(Linear):
         return reduce_sum(x, (0,))
 
 
-psum_p = _PSum(
+psum_p: _PSum = _PSum(
     "psum",
     lambda x, *, axis_name, axis_size: x * axis_size,
     abstract=lambda x, *, axis_name, axis_size: x.strong(),
@@ -122,7 +126,9 @@ class _PExtremum(General):
             lambda x, *, axis_name, axis_size: x,
             abstract=lambda x, *, axis_name, axis_size: x.strong(),
             jvp=_extremum_jvp,
-            batch=lambda axis, batched, x, *, axis_name, axis_size: self.bind(x, axis_name=axis_name, axis_size=axis_size),
+            batch=lambda axis, batched, x, *, axis_name, axis_size: self.bind(
+                x, axis_name=axis_name, axis_size=axis_size
+            ),
         )
         self.reduce = reduce
 

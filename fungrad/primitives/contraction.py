@@ -167,7 +167,7 @@ def _stacked_product(x: Any, y: Any) -> Any:
 
 
 def _readable(x: Any) -> Any:
-    """A stack of matrices that BLAS can read. NumPy before 2.3 multiplies others, such as broadcast ones, in plain loops."""
+    """A stack of matrices that BLAS can read. NumPy < 2.3 multiplies others (broadcast ones) in loops."""
     m, n = x.shape[-2:]
     down, right = x.strides[-2:]
     size = x.itemsize

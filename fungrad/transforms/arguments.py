@@ -1,6 +1,6 @@
 """What the transforms have in common: choosing the differentiated arguments, flattening, and checks.
 
-    Selection : the arguments that argnums and argnames choose, as one pytree, and the call with new leaves for it
+Selection : the arguments that argnums and argnames choose, as one pytree, and the call with new leaves for it
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ def check_callable(transform: str, fun: Any) -> None:
     """A TypeError that shows the usual mistake unless ``fun`` can be called."""
     if not callable(fun):
         raise TransformTypeError(
-            f"fungrad.{transform} expects a function, got {type(fun).__name__}. Write fungrad.{transform}(f), not fungrad.{transform}(f(x))."
+            f"fungrad.{transform} expects a function, got {type(fun).__name__}. Write fungrad.{transform}(f), not "
+            f"fungrad.{transform}(f(x))."
         )
 
 
-def wraps(fun: Any, transform: str) -> Callable[[Any], Any]:
+def wraps(fun: Any, transform: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Like functools.wraps, with a name that tells what was done: ``grad(f)``."""
 
-    def decorate(wrapper: Any) -> Any:
+    def decorate(wrapper: Callable[..., Any]) -> Callable[..., Any]:
         functools.update_wrapper(wrapper, fun, assigned=("__module__", "__doc__"), updated=())
         wrapper.__name__ = wrapper.__qualname__ = f"{transform}({getattr(fun, '__name__', type(fun).__name__)})"
         return wrapper
@@ -52,10 +53,28 @@ class Selection:
         for a sequence of names, and the pair (positional, named) when both are given.
     """
 
-    __slots__ = ("args", "fun", "has_names", "has_nums", "kwargs", "names", "nums", "single_name", "single_num", "target", "transform")
+    __slots__ = (
+        "args",
+        "fun",
+        "has_names",
+        "has_nums",
+        "kwargs",
+        "names",
+        "nums",
+        "single_name",
+        "single_num",
+        "target",
+        "transform",
+    )
 
     def __init__(
-        self, transform: str, fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: Argnums, argnames: Argnames
+        self,
+        transform: str,
+        fun: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        argnums: Argnums,
+        argnames: Argnames,
     ) -> None:
         self.transform, self.fun, self.args, self.kwargs = transform, fun, args, kwargs
         if argnums is None and argnames is None:
@@ -79,11 +98,15 @@ class Selection:
         positions = []
         for i in wanted:
             if not isinstance(i, (int, np.integer)) or isinstance(i, bool):
-                raise TransformTypeError(f"fungrad.{self.transform}: argnums must be an integer or a sequence of integers, got {argnums!r}")
+                raise TransformTypeError(
+                    f"fungrad.{self.transform}: argnums must be an integer or a sequence of integers, got {argnums!r}"
+                )
             if not -n <= i < n:
                 raise TransformValueError(
-                    f"fungrad.{self.transform} differentiates {describe_function(self.fun)} with respect to argnums={argnums!r}, which needs at "
-                    f"least {i + 1 if i >= 0 else -i} positional arguments, but the call passed {n}. Arguments passed by keyword are "
+                    f"fungrad.{self.transform} differentiates {describe_function(self.fun)} with respect to "
+                    f"argnums={argnums!r}, which needs at "
+                    f"least {i + 1 if i >= 0 else -i} positional arguments, but the call passed {n}. Arguments passed "
+                    "by keyword are "
                     "differentiated with argnames="
                 )
             positions.append(int(i) % n)
@@ -94,10 +117,14 @@ class Selection:
     def _names(self, argnames: Any) -> tuple[str, ...]:
         names = tuple(argnames) if isinstance(argnames, (tuple, list)) else (argnames,)
         if not all(isinstance(n, str) for n in names):
-            raise TransformTypeError(f"fungrad.{self.transform}: argnames must be a string or a sequence of strings, got {argnames!r}")
+            raise TransformTypeError(
+                f"fungrad.{self.transform}: argnames must be a string or a sequence of strings, got {argnames!r}"
+            )
         by_position = {self._position_of(n) for n in names if n not in self.kwargs}
         if len(set(names)) != len(names) or by_position & set(self.nums):
-            raise TransformValueError(f"fungrad.{self.transform}: argnames={argnames!r} (with argnums) names an argument twice")
+            raise TransformValueError(
+                f"fungrad.{self.transform}: argnames={argnames!r} (with argnums) names an argument twice"
+            )
         return names
 
     def _value(self, name: str) -> Any:
@@ -114,7 +141,8 @@ class Selection:
         if name in parameters and parameters.index(name) < len(self.args):
             return parameters.index(name)
         raise TransformValueError(
-            f"fungrad.{self.transform}: argnames={name!r}, but the call of {describe_function(self.fun)} passed no such argument "
+            f"fungrad.{self.transform}: argnames={name!r}, but the call of {describe_function(self.fun)} passed no "
+            "such argument "
             f"(it passed {len(self.args)} by position and {sorted(self.kwargs)} by keyword)"
         )
 
@@ -172,7 +200,9 @@ class Leaves:
 
 def arrays(transform: str, fun: Any, target: Any, leaves: Sequence[Any], what: str) -> list[Any]:
     """The leaves of a pytree (``what`` of ``fun``: its argument, its result), each checked to be an operand."""
-    return [x if is_operand(x) else as_array(transform, fun, x, f"{what}{path_of(target, k)}") for k, x in enumerate(leaves)]
+    return [
+        x if is_operand(x) else as_array(transform, fun, x, f"{what}{path_of(target, k)}") for k, x in enumerate(leaves)
+    ]
 
 
 def is_operand(x: Any) -> bool:
@@ -185,7 +215,8 @@ def as_array(transform: str, fun: Any, x: Any, where: str) -> Any:
     """An array for a leaf that is of a subclass of ndarray; a TypeError that says where it stood for anything else."""
     if isinstance(x, (np.ma.MaskedArray, np.matrix)):
         raise NonDifferentiableError(
-            f"fungrad.{transform}: {where} is a numpy {type(x).__name__}, whose mask or own operators would be lost (in a call of {describe_function(fun)}); "
+            f"fungrad.{transform}: {where} is a numpy {type(x).__name__}, whose mask or own operators would be lost "
+            f"(in a call of {describe_function(fun)}); "
             "convert it with np.asarray(x), x.filled(value) or np.where(mask, ...)"
         )
     if isinstance(x, np.ndarray) and x.dtype.kind in "biufc":
@@ -193,10 +224,11 @@ def as_array(transform: str, fun: Any, x: Any, where: str) -> Any:
     if where.startswith("result"):
         fix = "Return arrays and numbers only; has_aux=True carries other things."
     else:
-        fix = "Pass it as an argument that is not differentiated or mapped, close over it, or mark the dataclass field static."
+        fix = "Pass it outside of what is differentiated or mapped, close over it, or mark the dataclass field static."
     kind = f"an array of dtype {x.dtype}" if isinstance(x, np.ndarray) else type(x).__name__
     raise NonDifferentiableError(
-        f"fungrad.{transform}: {where} is not an array or a number but {kind}: {x!r:.100} (in a call of {describe_function(fun)}). {fix}"
+        f"fungrad.{transform}: {where} is not an array or a number but {kind}: {x!r:.100} (in a call of "
+        f"{describe_function(fun)}). {fix}"
     )
 
 
@@ -206,36 +238,48 @@ def path_of(target: Any, index: int) -> str:
 
 
 def with_float0(avals: Sequence[ShapedArray], active: Sequence[Any], prefix: Shape = ()) -> list[Any]:
-    """Derivatives for all leaves: those of the floating-point ones, and float0 zeros (of shape prefix + shape) for the others."""
+    """Derivatives for all leaves: float0 zeros (of shape prefix + shape) for integers and booleans."""
     if len(active) == len(avals):
         return list(active)
     rest = iter(active)
     return [next(rest) if is_inexact(a.dtype) else np.zeros(prefix + a.shape, FLOAT0) for a in avals]
 
 
-def check_differentiable(transform: str, fun: Any, leaves: Leaves, target: Any, allow_int: bool, holomorphic: bool) -> None:
+def check_differentiable(
+    transform: str, fun: Any, leaves: Leaves, target: Any, allow_int: bool, holomorphic: bool
+) -> None:
     """The checks of the inputs of grad and its kin."""
     if not allow_int and len(leaves.active) != len(leaves.values):
         k = next(k for k in range(len(leaves.values)) if k not in set(leaves.active))
         aval, value = leaves.avals[k], leaves.values[k]
-        hint = f"pass {float(value)!r} instead of {value!r}" if type(value) in (int, bool) else "convert it with .astype(float)"
+        hint = (
+            f"pass {float(value)!r} instead of {value!r}"
+            if type(value) in (int, bool)
+            else "convert it with .astype(float)"
+        )
         raise NonDifferentiableError(
-            f"fungrad.{transform} needs real or complex floating-point inputs, but the argument{path_of(target, k)} of {describe_function(fun)} has type "
+            f"fungrad.{transform} needs real or complex floating-point inputs, but the argument{path_of(target, k)} of "
+            f"{describe_function(fun)} has type "
             f"{aval!r}: {hint}, or pass allow_int=True to get float0 zeros for it."
         )
     if holomorphic and any(a.dtype.kind != "c" for a in leaves.avals):
         raise NonDifferentiableError(
-            f"fungrad.{transform}(holomorphic=True) needs complex inputs, but those of {describe_function(fun)} have types {leaves.avals}; convert them with .astype(complex)"
+            f"fungrad.{transform}(holomorphic=True) needs complex inputs, but those of {describe_function(fun)} have "
+            f"types {leaves.avals}; convert them with .astype(complex)"
         )
 
 
 def check_same_tree(transform: str, what: str, expected: Any, received_tree: Any) -> None:
     """A TypeError that shows both trees unless they are equal."""
     if expected != received_tree:
-        raise TransformTypeError(f"fungrad.{transform}: {what} must have the tree structure {expected}, got {received_tree}")
+        raise TransformTypeError(
+            f"fungrad.{transform}: {what} must have the tree structure {expected}, got {received_tree}"
+        )
 
 
-def check_tangents(transform: str, what: str, avals: Sequence[ShapedArray], values: Sequence[Any], paths: Callable[[int], str]) -> list[Any]:
+def check_tangents(
+    transform: str, what: str, avals: Sequence[ShapedArray], values: Sequence[Any], paths: Callable[[int], str]
+) -> list[Any]:
     """Check tangents (or cotangents) against the types they belong to; return those of inexact leaves, in order."""
     checked = []
     for k, (aval, t) in enumerate(zip(avals, values, strict=True)):
@@ -246,16 +290,21 @@ def check_tangents(transform: str, what: str, avals: Sequence[ShapedArray], valu
         if not is_inexact(aval.dtype):
             if received.dtype != FLOAT0:
                 raise TransformTypeError(
-                    f"fungrad.{transform}: {what}{paths(k)} belongs to an array of type {aval!r}, whose only tangent is a zero of dtype float0 "
+                    f"fungrad.{transform}: {what}{paths(k)} belongs to an array of type {aval!r}, whose only tangent "
+                    "is a zero of dtype float0 "
                     f"(np.zeros({aval.shape}, fungrad.float0)), got {received!r}"
                 )
             continue
         if received.shape != aval.shape:
-            raise TransformValueError(f"fungrad.{transform}: {what}{paths(k)} must have shape {aval.shape} as the array it belongs to, got {received.shape}")
+            raise TransformValueError(
+                f"fungrad.{transform}: {what}{paths(k)} must have shape {aval.shape} as the array it belongs to, got "
+                f"{received.shape}"
+            )
         fits = received.weak and "biufc".index(received.dtype.kind) <= "biufc".index(aval.dtype.kind)
         if received.dtype != aval.dtype and not fits:
             raise TransformTypeError(
-                f"fungrad.{transform}: {what}{paths(k)} must have dtype {aval.dtype} as the array it belongs to, got {received.dtype}; convert it with .astype"
+                f"fungrad.{transform}: {what}{paths(k)} must have dtype {aval.dtype} as the array it belongs to, got "
+                f"{received.dtype}; convert it with .astype"
             )
         checked.append(aval.dtype.type(t) if received.weak and type(t) is not Tracer else t)
     return checked

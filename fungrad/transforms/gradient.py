@@ -10,7 +10,15 @@ from fungrad._util import describe_function
 from fungrad.core.aval import ShapedArray
 from fungrad.errors import NonDifferentiableError, TransformTypeError
 from fungrad.primitives.structural import ones
-from fungrad.transforms.arguments import Argnames, Argnums, Leaves, Selection, check_callable, check_differentiable, wraps
+from fungrad.transforms.arguments import (
+    Argnames,
+    Argnums,
+    Leaves,
+    Selection,
+    check_callable,
+    check_differentiable,
+    wraps,
+)
 from fungrad.transforms.linearized import Result
 
 
@@ -44,8 +52,10 @@ def value_and_grad(
     Returns
     -------
     callable
-        With the arguments of ``fun``; returns ``(value, gradient)``, or ``((value, aux), gradient)`` with aux. For an int
-        argnums the gradient has the tree, shapes and dtypes of that argument; for a sequence it is a tuple of such; for a str it is that
+        With the arguments of ``fun``; returns ``(value, gradient)``, or ``((value, aux), gradient)`` with aux. For an
+        int
+        argnums the gradient has the tree, shapes and dtypes of that argument; for a sequence it is a tuple of such;
+        for a str it is that
         argument's, for a sequence of str a dict.
 
     Raises
@@ -55,7 +65,8 @@ def value_and_grad(
 
     Notes
     -----
-    The cost is that of one evaluation and one reverse pass, at most about five times that of ``fun`` whatever the number of inputs.
+    The cost is that of one evaluation and one reverse pass, at most about five times that of ``fun`` whatever the
+    number of inputs.
     For complex inputs the gradient of a real function is df/dx - 1j df/dy: follow its conjugate downhill.
 
     Examples
@@ -124,7 +135,8 @@ def value_and_gradient_of(
         result = Result(transform, fun, chosen.call, leaves, has_aux)
         if len(result.values) != 1 or not tree.treedef_is_leaf(result.treedef):
             raise TransformTypeError(
-                f"fungrad.{transform} needs a function that returns one scalar, but {describe_function(fun)} returned a pytree {result.treedef}. "
+                f"fungrad.{transform} needs a function that returns one scalar, but {describe_function(fun)} returned "
+                f"a pytree {result.treedef}. "
                 "Return the scalar alone (has_aux=True carries extra results), or use fungrad.jacrev or fungrad.vjp."
             )
         aval = result.avals[0]
@@ -141,19 +153,28 @@ def value_and_gradient_of(
 def _check_scalar(transform: str, fun: Any, aval: ShapedArray, holomorphic: bool) -> None:
     who = describe_function(fun)
     if aval.shape != ():
-        fix = "index the result with [0] or call .sum() on it" if aval.size == 1 else "reduce it (.sum(), .mean()), pick an element, or use fungrad.jacobian / fungrad.elementwise_grad"
+        fix = (
+            "index the result with [0] or call .sum() on it"
+            if aval.size == 1
+            else "reduce it (.sum(), .mean()), pick an element, or use fungrad.jacobian / fungrad.elementwise_grad"
+        )
         raise TransformTypeError(
-            f"fungrad.{transform} is only defined for scalar-output functions; the output of {who} had shape {aval.shape} (type {aval!r}): {fix}."
+            f"fungrad.{transform} is only defined for scalar-output functions; the output of {who} had shape "
+            f"{aval.shape} (type {aval!r}): {fix}."
         )
     if aval.dtype.kind not in "fc":
         raise NonDifferentiableError(
-            f"fungrad.{transform} needs a real floating-point output, but {who} returned {aval!r}: integers and booleans have no derivative"
+            f"fungrad.{transform} needs a real floating-point output, but {who} returned {aval!r}: integers and "
+            "booleans have no derivative"
         )
     if holomorphic and aval.dtype.kind != "c":
-        raise NonDifferentiableError(f"fungrad.{transform}(holomorphic=True) needs a complex output, but {who} returned {aval!r}")
+        raise NonDifferentiableError(
+            f"fungrad.{transform}(holomorphic=True) needs a complex output, but {who} returned {aval!r}"
+        )
     if not holomorphic and aval.dtype.kind == "c":
         raise NonDifferentiableError(
-            f"fungrad.{transform} needs a real output, but {who} returned {aval!r}. For a holomorphic function pass holomorphic=True; else return "
+            f"fungrad.{transform} needs a real output, but {who} returned {aval!r}. For a holomorphic function pass "
+            "holomorphic=True; else return "
             "a real number such as abs(z)**2 or z.real."
         )
 
@@ -173,7 +194,8 @@ def elementwise_grad(
     Returns
     -------
     callable
-        With the arguments of ``fun``; returns the sum over the outputs' derivatives, which for a function that works element by element
+        With the arguments of ``fun``; returns the sum over the outputs' derivatives, which for a function that works
+        element by element
         is the derivative of each element, in one reverse pass.
 
     Examples
@@ -192,7 +214,10 @@ def elementwise_grad(
         result = Result("elementwise_grad", fun, chosen.call, leaves, has_aux)
         for aval in result.avals:
             if aval.dtype.kind != "f":
-                raise NonDifferentiableError(f"fungrad.elementwise_grad needs real floating-point outputs, but {describe_function(fun)} returned {aval!r}")
+                raise NonDifferentiableError(
+                    f"fungrad.elementwise_grad needs real floating-point outputs, but {describe_function(fun)} "
+                    f"returned {aval!r}"
+                )
         out = leaves.derivative(result.linearization.pull([ones(a) for a in result.avals], consume=True))
         return (out, result.aux) if has_aux else out
 

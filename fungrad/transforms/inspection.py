@@ -24,7 +24,9 @@ def _aval_of(transform: str, fun: Any, target: Any, k: int, x: Any) -> ShapedArr
     return typeof(as_array(transform, fun, x, f"argument{path_of(target, k)}"))
 
 
-def _record(transform: str, fun: Any, args: Any, kwargs: Any, static: frozenset[int], prune: bool) -> tuple[ClosedJaxpr, Any]:
+def _record(
+    transform: str, fun: Any, args: Any, kwargs: Any, static: frozenset[int], prune: bool
+) -> tuple[ClosedJaxpr, Any]:
     dynamic = (tuple([a for i, a in enumerate(args) if i not in static]), kwargs)
     leaves, treedef = tree.flatten(dynamic)
     avals = [_aval_of(transform, fun, dynamic, k, x) for k, x in enumerate(leaves)]
@@ -41,7 +43,9 @@ def _record(transform: str, fun: Any, args: Any, kwargs: Any, static: frozenset[
     return record_jaxpr(transform, flat, avals, fun, prune), trees[0]
 
 
-def make_jaxpr(fun: Callable[..., Any], static_argnums: int | Sequence[int] = (), return_shape: bool = False) -> Callable[..., Any]:
+def make_jaxpr(
+    fun: Callable[..., Any], static_argnums: int | Sequence[int] = (), return_shape: bool = False
+) -> Callable[..., Any]:
     """Make a function that returns the jaxpr of ``fun`` instead of its result.
 
     Parameters
@@ -56,7 +60,8 @@ def make_jaxpr(fun: Callable[..., Any], static_argnums: int | Sequence[int] = ()
     Returns
     -------
     callable
-        With the arguments of ``fun`` (arrays, or anything with shape and dtype); returns a ClosedJaxpr, which prints as text
+        With the arguments of ``fun`` (arrays, or anything with shape and dtype); returns a ClosedJaxpr, which prints
+        as text
         (``fungrad.show_jaxpr(j, source=True)`` adds the user's lines).
 
     Raises
@@ -78,7 +83,9 @@ def make_jaxpr(fun: Callable[..., Any], static_argnums: int | Sequence[int] = ()
 
     @wraps(fun, "make_jaxpr")
     def make(*args: Any, **kwargs: Any) -> Any:
-        positions = frozenset(i % len(args) if -len(args) <= i < len(args) else _out_of_range(i, len(args)) for i in static)
+        positions = frozenset(
+            i % len(args) if -len(args) <= i < len(args) else _out_of_range(i, len(args)) for i in static
+        )
         closed, out_tree = _record("make_jaxpr", fun, args, kwargs, positions, prune=False)
         return (closed, out_tree.unflatten(closed.out_avals)) if return_shape else closed
 
@@ -86,7 +93,9 @@ def make_jaxpr(fun: Callable[..., Any], static_argnums: int | Sequence[int] = ()
 
 
 def _out_of_range(i: int, n: int) -> int:
-    raise TransformValueError(f"fungrad.make_jaxpr: static_argnums={i} is out of range for a call with {n} positional arguments")
+    raise TransformValueError(
+        f"fungrad.make_jaxpr: static_argnums={i} is out of range for a call with {n} positional arguments"
+    )
 
 
 def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -148,8 +157,15 @@ def eval_jaxpr(jaxpr: Jaxpr | ClosedJaxpr, consts: Sequence[Any], *args: Any) ->
     >>> fg.eval_jaxpr(j.jaxpr, j.consts, 0.0)
     [np.float64(0.0)]
     """
-    closed = jaxpr if isinstance(jaxpr, ClosedJaxpr) and not consts else ClosedJaxpr(getattr(jaxpr, "jaxpr", jaxpr), consts)
-    for what, expected, received in (("constants", closed.jaxpr.constvars, closed.consts), ("arguments", closed.jaxpr.invars, args)):
+    closed = (
+        jaxpr
+        if isinstance(jaxpr, ClosedJaxpr) and not consts
+        else ClosedJaxpr(jaxpr.jaxpr if isinstance(jaxpr, ClosedJaxpr) else jaxpr, consts)
+    )
+    for what, expected, received in (
+        ("constants", closed.jaxpr.constvars, closed.consts),
+        ("arguments", closed.jaxpr.invars, args),
+    ):
         if len(expected) != len(received):
             raise TransformTypeError(f"fungrad.eval_jaxpr: the jaxpr has {len(expected)} {what}, got {len(received)}")
     return evaluate(closed, args)

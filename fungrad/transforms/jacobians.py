@@ -1,6 +1,7 @@
 """jacfwd, jacrev, jacobian, hessian: whole Jacobians by pushing or pulling a basis in a batch.
 
-The function is recorded once. Its linear program (or the transposed one) is a jaxpr; the standard basis of the inputs (or of the
+The function is recorded once. Its linear program (or the transposed one) is a jaxpr; the standard basis of the inputs
+(or of the
 outputs) goes through it as one batch, or in chunks of ``chunk_size`` basis vectors to bound memory.
 """
 
@@ -20,7 +21,16 @@ from fungrad.errors import NonDifferentiableError, TransformValueError
 from fungrad.interpreters.batch import BatchAxis, batch
 from fungrad.interpreters.linearize import Linearization
 from fungrad.primitives.structural import broadcast_to, concatenate, expand_dims, moveaxis, ones, reshape, slice_axis
-from fungrad.transforms.arguments import Argnames, Argnums, Leaves, Selection, check_callable, check_differentiable, with_float0, wraps
+from fungrad.transforms.arguments import (
+    Argnames,
+    Argnums,
+    Leaves,
+    Selection,
+    check_callable,
+    check_differentiable,
+    with_float0,
+    wraps,
+)
 from fungrad.transforms.linearized import Result
 
 Mode = Literal["auto", "fwd", "rev"]
@@ -46,7 +56,8 @@ def jacobian(
     argnums, has_aux, holomorphic, allow_int, argnames
         As for `value_and_grad`.
     mode : {"auto", "fwd", "rev"}
-        Forward mode costs one pass per input element, reverse mode one per output element. "auto" counts both and takes forward mode
+        Forward mode costs one pass per input element, reverse mode one per output element. "auto" counts both and
+        takes forward mode
         when the inputs are no more than the outputs.
     chunk_size : int, optional
         How many passes go together in one batch; less memory for more time. Default: all.
@@ -54,7 +65,8 @@ def jacobian(
     Returns
     -------
     callable
-        With the arguments of ``fun``; returns the tree of the result, with at each leaf the tree of the argument, with arrays of shape
+        With the arguments of ``fun``; returns the tree of the result, with at each leaf the tree of the argument, with
+        arrays of shape
         ``out.shape + in.shape``; followed by aux if has_aux.
 
     Raises
@@ -199,7 +211,9 @@ def _jacobian(
     if mode not in ("auto", "fwd", "rev"):
         raise TransformValueError(f'fungrad.{transform}: mode must be "auto", "fwd" or "rev", got {mode!r}')
     if chunk_size is not None and (not isinstance(chunk_size, int) or chunk_size < 1):
-        raise TransformValueError(f"fungrad.{transform}: chunk_size must be a positive integer or None, got {chunk_size!r}")
+        raise TransformValueError(
+            f"fungrad.{transform}: chunk_size must be a positive integer or None, got {chunk_size!r}"
+        )
 
     @wraps(fun, transform)
     def evaluate_jacobian(*args: Any, **kwargs: Any) -> Any:
@@ -212,26 +226,36 @@ def _jacobian(
         n_in, n_out = (sum(a.size for a in avals) for avals in (lin.in_avals, lin.out_avals))
         forwards = mode == "fwd" or (mode == "auto" and n_in <= n_out)
         blocks = (_columns if forwards else _rows)(lin, chunk_size)
-        rows = [leaves.treedef.unflatten(with_float0(leaves.avals, row, a.shape)) for row, a in zip(blocks, lin.out_avals, strict=True)]
+        rows = [
+            leaves.treedef.unflatten(with_float0(leaves.avals, row, a.shape))
+            for row, a in zip(blocks, lin.out_avals, strict=True)
+        ]
         out = result.treedef.unflatten(rows)
         return (out, result.aux) if has_aux else out
 
     return evaluate_jacobian
 
 
-def _check_types(transform: str, fun: Any, ins: Sequence[ShapedArray], outs: Sequence[ShapedArray], holomorphic: bool) -> None:
+def _check_types(
+    transform: str, fun: Any, ins: Sequence[ShapedArray], outs: Sequence[ShapedArray], holomorphic: bool
+) -> None:
     for side, avals in (("input", ins), ("output", outs)):
         for a in avals:
             where = f"an {side} of {describe_function(fun)} has type {a!r}"
             if a.dtype.kind not in "fc":
-                raise NonDifferentiableError(f"fungrad.{transform} needs floating-point {side}s, but {where}; return it as aux instead")
+                raise NonDifferentiableError(
+                    f"fungrad.{transform} needs floating-point {side}s, but {where}; return it as aux instead"
+                )
             if a.dtype.kind == "c" and not holomorphic:
                 raise NonDifferentiableError(
-                    f"fungrad.{transform} needs real {side}s, but {where}. For a holomorphic function pass holomorphic=True; else split it "
+                    f"fungrad.{transform} needs real {side}s, but {where}. For a holomorphic function pass "
+                    "holomorphic=True; else split it "
                     "into real and imaginary parts, or use jvp and vjp."
                 )
             if a.dtype.kind != "c" and holomorphic:
-                raise NonDifferentiableError(f"fungrad.{transform}(holomorphic=True) needs complex {side}s, but {where}")
+                raise NonDifferentiableError(
+                    f"fungrad.{transform}(holomorphic=True) needs complex {side}s, but {where}"
+                )
 
 
 def _columns(lin: Linearization, chunk_size: int | None) -> list[list[Any]]:
@@ -254,7 +278,12 @@ def _rows(lin: Linearization, chunk_size: int | None) -> list[list[Any]]:
     blocks, start = [], 0
     for out in lin.out_avals:
         stop = start + out.size
-        blocks.append([reshape(slice_axis(x, 0, start, stop), out.shape + a.shape) for x, a in zip(pulled, lin.in_avals, strict=True)])
+        blocks.append(
+            [
+                reshape(slice_axis(x, 0, start, stop), out.shape + a.shape)
+                for x, a in zip(pulled, lin.in_avals, strict=True)
+            ]
+        )
         start = stop
     return blocks
 
@@ -277,7 +306,9 @@ def _through(
         rows = min(step, total - start)
         args = _basis(sources, start, rows)
         outs, batched = batch(jaxpr, BatchAxis(rows, None), args, [True] * len(args))
-        pieces.append([y if b else broadcast_to(y, (rows, *a.shape)) for y, b, a in zip(outs, batched, results, strict=True)])
+        pieces.append(
+            [y if b else broadcast_to(y, (rows, *a.shape)) for y, b, a in zip(outs, batched, results, strict=True)]
+        )
     return own([concatenate(parts, 0) for parts in zip(*pieces, strict=True)], jaxpr.consts)
 
 

@@ -31,7 +31,10 @@ class Signature(NamedTuple):
     def flatten_argument(self, args: tuple[Any, ...]) -> list[Any]:
         """Check an argument; return its floating-point leaves."""
         if not self.variadic and len(args) != 1:
-            raise TypeError(f"the function that fungrad.{self.transform} returned takes one argument (a pytree like the result), got {len(args)}")
+            raise TypeError(
+                f"the function that fungrad.{self.transform} returned takes one argument (a pytree like the result), "
+                f"got {len(args)}"
+            )
         argument = args if self.variadic else args[0]
         values, treedef = tree.flatten(argument)
         what = "the tangent" if self.variadic else "the cotangent"

@@ -31,7 +31,9 @@ class Result:
 
     __slots__ = ("aux", "avals", "linearization", "treedef", "values")
 
-    def __init__(self, transform: str, user_fun: Any, call: Callable[[Any], Any], leaves: Leaves, has_aux: bool) -> None:
+    def __init__(
+        self, transform: str, user_fun: Any, call: Callable[[Any], Any], leaves: Leaves, has_aux: bool
+    ) -> None:
         trees: list[Any] = []
 
         def flat(*active: Any) -> list[Any]:
@@ -39,7 +41,8 @@ class Result:
             if has_aux:
                 if not isinstance(out, tuple) or len(out) != 2:
                     raise TransformTypeError(
-                        f"fungrad.{transform}(has_aux=True) expects the function to return a pair (result, aux), got {type(out).__name__}"
+                        f"fungrad.{transform}(has_aux=True) expects the function to return a pair (result, aux), got "
+                        f"{type(out).__name__}"
                     )
                 out, aux = out
                 aux_leaves, aux_tree = tree.flatten(aux)
@@ -65,7 +68,7 @@ class Result:
         return self.treedef.unflatten(self.values)
 
     def detached_and(self, linear: Any, has_aux: bool) -> tuple[Any, ...]:
-        """(result, linear) or (result, linear, aux), copied: the caller may write into what the linear map has yet to read."""
+        """(result, linear) or (result, linear, aux), copied: the linear map has yet to read them."""
         value = self.treedef.unflatten([copied(x) for x in self.values])
         return (value, linear, tree.map(copied, self.aux)) if has_aux else (value, linear)
 

@@ -17,7 +17,14 @@ from fungrad.errors import NonLinearError, TransformTypeError
 from fungrad.interpreters.transpose import backward
 from fungrad.primitives.arithmetic import add
 from fungrad.primitives.structural import zeros
-from fungrad.transforms.arguments import Leaves, check_callable, check_differentiable, check_same_tree, check_tangents, path_of
+from fungrad.transforms.arguments import (
+    Leaves,
+    check_callable,
+    check_differentiable,
+    check_same_tree,
+    check_tangents,
+    path_of,
+)
 from fungrad.transforms.gradient import value_and_gradient_of
 from fungrad.transforms.linear_maps import LinearMap, PullBack, Signature
 from fungrad.transforms.linearized import Result
@@ -27,7 +34,8 @@ def _primals_and_tangents(transform: str, fun: Any, primals: Any, tangents: Any)
     for what, x in (("primals", primals), ("tangents", tangents)):
         if not isinstance(x, (tuple, list)):
             raise TransformTypeError(
-                f"fungrad.{transform}: {what} must be a tuple or list with one entry per argument, got {type(x).__name__}; write ({what[:-1]},)"
+                f"fungrad.{transform}: {what} must be a tuple or list with one entry per argument, got "
+                f"{type(x).__name__}; write ({what[:-1]},)"
             )
     leaves = Leaves(transform, fun, tuple(primals), "primals")
     values, treedef = tree.flatten(tuple(tangents))
@@ -90,7 +98,8 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     Returns
     -------
     tuple
-        ``(result, vjp_fun)``, followed by aux if has_aux. ``vjp_fun(cotangent)`` takes the tree, shapes and dtypes of the
+        ``(result, vjp_fun)``, followed by aux if has_aux. ``vjp_fun(cotangent)`` takes the tree, shapes and dtypes of
+        the
         result and always returns a tuple with one entry per primal; it can be called any number of times.
 
     Raises
@@ -109,7 +118,9 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     leaves = Leaves("vjp", fun, tree.map(snapshot, primals), "primals")
     result = Result("vjp", fun, lambda target: fun(*target), leaves, has_aux)
     lin = result.linearization
-    pull = PullBack(Signature("vjp", False, result.treedef, tuple(result.avals), leaves.treedef, tuple(leaves.avals)), lin)
+    pull = PullBack(
+        Signature("vjp", False, result.treedef, tuple(result.avals), leaves.treedef, tuple(leaves.avals)), lin
+    )
     return result.detached_and(pull, has_aux)
 
 
@@ -128,7 +139,8 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     Returns
     -------
     tuple
-        ``(result, f_jvp)``, followed by aux if has_aux. ``f_jvp(*tangents)`` is the tangent of the result: the same as `jvp`, but
+        ``(result, f_jvp)``, followed by aux if has_aux. ``f_jvp(*tangents)`` is the tangent of the result: the same as
+        `jvp`, but
         everything that depends on the point alone has been computed once. Its program is ``f_jvp.jaxpr``.
 
     Raises
@@ -193,7 +205,10 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[..., An
     outs = [result_value(x, recording) for x in out_leaves]
     for x, i in outs:
         if i is None and (not isinstance(x, (int, float, complex, np.generic, np.ndarray)) or np.any(x)):
-            raise NonLinearError(f"the result of {describe_function(fun)} holds a constant that is not zero: the function is affine or constant, not linear")
+            raise NonLinearError(
+                f"the result of {describe_function(fun)} holds a constant that is not zero: the function is affine or "
+                "constant, not linear"
+            )
     out_avals = [typeof(x) for x, _ in outs]
 
     def pull(*cts: Any) -> list[Any]:

@@ -16,7 +16,7 @@ from fungrad.errors import TransformTypeError, TransformValueError
 from fungrad.interpreters.batch import BatchAxis, batch
 from fungrad.primitives.collectives import bind_axis, new_axis
 from fungrad.primitives.structural import broadcast_to, concatenate, moveaxis, slice_axis
-from fungrad.transforms.arguments import arrays, as_array, is_operand, check_callable, path_of, wraps
+from fungrad.transforms.arguments import arrays, as_array, check_callable, is_operand, path_of, wraps
 
 
 def vmap(
@@ -36,11 +36,13 @@ def vmap(
     fun : callable
         A function of pytrees of arrays.
     in_axes : int, None, or pytree of these
-        Which axis of each argument to map over: an int or None for all, or a tuple or list with one entry per positional argument,
+        Which axis of each argument to map over: an int or None for all, or a tuple or list with one entry per
+        positional argument,
         each a prefix of that argument's tree. None does not map; negative axes count from the end.
         Keyword arguments are mapped over axis 0.
     out_axes : int, None, or pytree of these
-        Where the mapped axis goes in each result, a prefix of the result's tree; None only for results that do not depend on mapped values.
+        Where the mapped axis goes in each result, a prefix of the result's tree; None only for results that do not
+        depend on mapped values.
     axis_name : hashable, optional
         A name for the axis, for `psum`, `pmean`, `pmax`, `pmin`, `axis_index`, `axis_size` inside ``fun``.
     axis_size : int, optional
@@ -58,7 +60,8 @@ def vmap(
     Raises
     ------
     TransformValueError
-        If the sizes of the mapped axes differ (the message lists them), in_axes does not fit the arguments, or out_axes is None for
+        If the sizes of the mapped axes differ (the message lists them), in_axes does not fit the arguments, or
+        out_axes is None for
         a mapped result.
     TracerBoolConversionError
         In ``fun``, where Python control flow depends on mapped values.
@@ -73,7 +76,10 @@ def vmap(
     if isinstance(in_axes, list):
         in_axes = tuple(in_axes)
     if not isinstance(in_axes, (int, tuple, type(None))):
-        raise TransformTypeError(f"fungrad.vmap: in_axes must be an int, None, or a tuple with one entry per positional argument, got {in_axes!r}")
+        raise TransformTypeError(
+            "fungrad.vmap: in_axes must be an int, None, or a tuple with one entry per positional argument, got "
+            f"{in_axes!r}"
+        )
     if chunk_size is not None and (not isinstance(chunk_size, int) or chunk_size < 1):
         raise TransformValueError(f"fungrad.vmap: chunk_size must be a positive integer or None, got {chunk_size!r}")
 
@@ -98,13 +104,17 @@ class _Call:
         self.tree_of_args = (args, kwargs)
         if isinstance(in_axes, tuple) and len(in_axes) != len(args):
             raise TransformValueError(
-                f"fungrad.vmap: in_axes={in_axes!r} has {len(in_axes)} entries, but {describe_function(fun)} was called with {len(args)} positional arguments"
+                f"fungrad.vmap: in_axes={in_axes!r} has {len(in_axes)} entries, but {describe_function(fun)} was "
+                f"called with {len(args)} positional arguments"
             )
         leaves, self.treedef = tree.flatten(self.tree_of_args)
         axes = [*tree.flatten_prefix(in_axes, args, "in_axes"), *[0] * len(tree.leaves(kwargs))]
         self.axes = [self._check_axis(k, x, axis) for k, (x, axis) in enumerate(zip(leaves, axes, strict=True))]
         # Leaves that are not mapped may be anything; the mapped ones move their axis to the front.
-        self.values = [x if a is None else moveaxis(self._array(k, x), a, 0) for k, (x, a) in enumerate(zip(leaves, self.axes, strict=True))]
+        self.values = [
+            x if a is None else moveaxis(self._array(k, x), a, 0)
+            for k, (x, a) in enumerate(zip(leaves, self.axes, strict=True))
+        ]
         self.out_tree: Any = None
 
     def _array(self, k: int, x: Any) -> Any:
@@ -114,11 +124,14 @@ class _Call:
         if axis is None:
             return None
         if not isinstance(axis, (int, np.integer)) or isinstance(axis, bool):
-            raise TransformTypeError(f"fungrad.vmap: in_axes must hold integers and None, got {axis!r} for {self._describe(k)}")
+            raise TransformTypeError(
+                f"fungrad.vmap: in_axes must hold integers and None, got {axis!r} for {self._describe(k)}"
+            )
         shape = typeof(self._array(k, x)).shape
         if not -len(shape) <= axis < len(shape):
             raise TransformValueError(
-                f"fungrad.vmap: in_axes={axis} for {self._describe(k)}, which has shape {shape}: it has no such axis. Pass in_axes=None for arguments that are not mapped."
+                f"fungrad.vmap: in_axes={axis} for {self._describe(k)}, which has shape {shape}: it has no such axis. "
+                "Pass in_axes=None for arguments that are not mapped."
             )
         return int(axis) % len(shape)
 
@@ -131,16 +144,22 @@ class _Call:
 
     def axis_size(self, axis_size: int | None) -> int:
         """The common size of the mapped axes."""
-        sizes = {k: typeof(x).shape[0] for k, (x, a) in enumerate(zip(self.values, self.axes, strict=True)) if a is not None}
+        sizes = {
+            k: typeof(x).shape[0] for k, (x, a) in enumerate(zip(self.values, self.axes, strict=True)) if a is not None
+        }
         found = set(sizes.values())
         if len(found) > 1 or (axis_size is not None and found and found != {axis_size}):
             rows = "\n".join(f"  {self._describe(k)}: size {n} of axis {self.axes[k]}" for k, n in sizes.items())
             wanted = f"; axis_size={axis_size}" if axis_size is not None else ""
-            raise TransformValueError(f"fungrad.vmap of {describe_function(self.fun)} got inconsistent sizes for the mapped axes{wanted}:\n{rows}")
+            raise TransformValueError(
+                f"fungrad.vmap of {describe_function(self.fun)} got inconsistent sizes for the mapped "
+                f"axes{wanted}:\n{rows}"
+            )
         if not found:
             if axis_size is None:
                 raise TransformValueError(
-                    f"fungrad.vmap of {describe_function(self.fun)} has no mapped argument: pass axis_size=, or an in_axes that is not None for at least one argument"
+                    f"fungrad.vmap of {describe_function(self.fun)} has no mapped argument: pass axis_size=, or an "
+                    "in_axes that is not None for at least one argument"
                 )
             return axis_size
         return found.pop()
@@ -174,11 +193,15 @@ class _Call:
     def run_in_chunks(self, size: int, axis_name: Any, chunk_size: int) -> list[tuple[Any, bool]]:
         """The same, some examples at a time."""
         if axis_name is not None:
-            raise TransformValueError("fungrad.vmap: chunk_size cannot go with axis_name, because a collective needs all examples at once")
+            raise TransformValueError(
+                "fungrad.vmap: chunk_size cannot go with axis_name, because a collective needs all examples at once"
+            )
         pieces = []
         for start in range(0, size, chunk_size):
             stop = min(size, start + chunk_size)
-            values = [x if a is None else slice_axis(x, 0, start, stop) for x, a in zip(self.values, self.axes, strict=True)]
+            values = [
+                x if a is None else slice_axis(x, 0, start, stop) for x, a in zip(self.values, self.axes, strict=True)
+            ]
             pieces.append(self.run(stop - start, None, values))
         return [
             (concatenate([x for x, _ in parts], 0), True) if parts[0][1] else parts[0]
@@ -195,7 +218,8 @@ def _place_outputs(fun: Any, outs: list[tuple[Any, bool]], out_tree: Any, out_ax
         if axis is None:
             if batched:
                 raise TransformValueError(
-                    f"fungrad.vmap: out_axes is None for result{path_of(example, k)} of {describe_function(fun)}, but it depends on mapped values; give the position of the mapped axis"
+                    f"fungrad.vmap: out_axes is None for result{path_of(example, k)} of {describe_function(fun)}, but "
+                    "it depends on mapped values; give the position of the mapped axis"
                 )
             placed.append(x)
             continue
@@ -204,6 +228,9 @@ def _place_outputs(fun: Any, outs: list[tuple[Any, bool]], out_tree: Any, out_ax
             (x,) = own([broadcast_to(x, (size, *shape))], ())
             shape = (size, *shape)
         if not isinstance(axis, (int, np.integer)) or not -len(shape) <= axis < len(shape):
-            raise TransformValueError(f"fungrad.vmap: out_axes={axis!r} for result{path_of(example, k)}, which has {len(shape)} axes with the mapped one")
+            raise TransformValueError(
+                f"fungrad.vmap: out_axes={axis!r} for result{path_of(example, k)}, which has {len(shape)} axes with "
+                "the mapped one"
+            )
         placed.append(moveaxis(x, 0, int(axis) % len(shape)))
     return out_tree.unflatten(placed)

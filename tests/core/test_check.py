@@ -47,7 +47,10 @@ def test_accepts_open_and_closed():
 def test_rejects_use_before_definition():
     """The message names the equation and marks it among its neighbours."""
     a, b, c = Var(F64), Var(F64), Var(F64)
-    text = _reject(Jaxpr([], [a], [_eqn("neg", [a], [b]), _eqn("add", [b, c], [c])], [b]), r"equation 1 \(add\): reads Var:f64\[\] before it is defined")
+    text = _reject(
+        Jaxpr([], [a], [_eqn("neg", [a], [b]), _eqn("add", [b, c], [c])], [b]),
+        r"equation 1 \(add\): reads Var:f64\[\] before it is defined",
+    )
     lines = text.splitlines()
     assert lines[1].strip() == "b:f64[] = neg a"
     assert lines[2].startswith("> ")
@@ -74,7 +77,10 @@ def test_rejects_a_variable_of_another_jaxpr():
 def test_rejects_a_second_definition():
     """Each variable is defined once: by one equation ..."""
     a, b = Var(F64), Var(F64)
-    _reject(Jaxpr([], [a], [_eqn("neg", [a], [b]), _eqn("sin", [a], [b])], [b]), r"equation 1 \(sin\): defines Var:f64\[\] a second time")
+    _reject(
+        Jaxpr([], [a], [_eqn("neg", [a], [b]), _eqn("sin", [a], [b])], [b]),
+        r"equation 1 \(sin\): defines Var:f64\[\] a second time",
+    )
 
 
 def test_rejects_redefinition_of_an_input():
@@ -151,7 +157,10 @@ def test_rejects_constants_that_do_not_fit():
     """A ClosedJaxpr has one constant of the right type for each constvar."""
     c = Var(VEC)
     _reject(ClosedJaxpr(Jaxpr([c], [], [], [c]), []), "1 constvars but 0 constants")
-    _reject(ClosedJaxpr(Jaxpr([c], [], [], [c]), [np.ones(2)]), r"a constant of type f64\[2\] for a constvar of type f64\[3\]")
+    _reject(
+        ClosedJaxpr(Jaxpr([c], [], [], [c]), [np.ones(2)]),
+        r"a constant of type f64\[2\] for a constvar of type f64\[3\]",
+    )
     _reject(ClosedJaxpr(Jaxpr([c], [], [], [c]), [np.ones(3, np.float32)]), r"f32\[3\]")
     fg.check_jaxpr(ClosedJaxpr(Jaxpr([c], [], [], [c, Literal(1.0)]), [np.ones(3)]))
 

@@ -86,7 +86,11 @@ def test_eval_jaxpr_takes_open_and_closed():
     """Constants are given for an open jaxpr and may be replaced for a closed one."""
     closed = fg.make_jaxpr(lambda x: x * np.arange(3.0))(np.ones(3))
     x = np.full(3, 2.0)
-    for out in (fg.eval_jaxpr(closed, (), x), fg.eval_jaxpr(closed.jaxpr, closed.consts, x), fg.eval_jaxpr(closed, closed.consts, x)):
+    for out in (
+        fg.eval_jaxpr(closed, (), x),
+        fg.eval_jaxpr(closed.jaxpr, closed.consts, x),
+        fg.eval_jaxpr(closed, closed.consts, x),
+    ):
         np.testing.assert_array_equal(out[0], [0.0, 2.0, 4.0])
     np.testing.assert_array_equal(fg.eval_jaxpr(closed, [np.ones(3)], x)[0], x)
 

@@ -44,7 +44,12 @@ def test_last_uses_drops_an_unread_result_at_once():
 def test_last_uses_names_an_operand_that_is_read_twice_once():
     """x * x frees x once, and literals are no variables."""
     a, b = Var(F64), Var(F64)
-    jaxpr = Jaxpr([], [a], [Equation(PRIMITIVES["mul"], [a, a], {}, [b]), Equation(PRIMITIVES["mul"], [b, Literal(2.0)], {}, [Var(F64)])], [])
+    jaxpr = Jaxpr(
+        [],
+        [a],
+        [Equation(PRIMITIVES["mul"], [a, a], {}, [b]), Equation(PRIMITIVES["mul"], [b, Literal(2.0)], {}, [Var(F64)])],
+        [],
+    )
     assert [len(u) for u in jaxpr.last_uses()] == [1, 2]
 
 
@@ -59,7 +64,13 @@ def test_parts_are_tuples_and_closed_jaxpr_shows_types():
     closed = fg.make_jaxpr(lambda x, n: (x.sum(), n, 3.0))(np.ones((2, 3), np.float32), 4)
     assert closed.in_avals == (ShapedArray((2, 3), np.float32), typeof(4))
     assert closed.out_avals == (ShapedArray((), np.float32), typeof(4), typeof(3.0))
-    assert type(closed.jaxpr.invars) is type(closed.jaxpr.eqns) is type(closed.jaxpr.outvars) is type(closed.consts) is tuple
+    assert (
+        type(closed.jaxpr.invars)
+        is type(closed.jaxpr.eqns)
+        is type(closed.jaxpr.outvars)
+        is type(closed.consts)
+        is tuple
+    )
     assert closed.eqns is closed.jaxpr.eqns
 
 
@@ -104,7 +115,9 @@ def test_a_jaxpr_that_closes_over_a_tracer_does_not_pickle():
     """The refusal says what the object is and where it belongs."""
 
     def f(x):
-        with pytest.raises(TypeError, match=r"a traced array f64\[\] cannot be pickled: it exists only while fungrad.grad of"):
+        with pytest.raises(
+            TypeError, match=r"a traced array f64\[\] cannot be pickled: it exists only while fungrad.grad of"
+        ):
             pickle.dumps(fg.make_jaxpr(lambda y: x * y)(1.0))
         return x
 

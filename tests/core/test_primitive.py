@@ -57,7 +57,9 @@ def test_missing_abstract_rule_is_named():
 def test_missing_batching_rule_is_named():
     """vmap of a primitive without batching rule says which one and what to declare."""
     prim = Primitive("test_bare", _same, abstract=_same)
-    with pytest.raises(MissingRuleError, match=r"primitive 'test_bare' has no batching rule, so vmap cannot pass it; give it `batch=`"):
+    with pytest.raises(
+        MissingRuleError, match=r"primitive 'test_bare' has no batching rule, so vmap cannot pass it; give it `batch=`"
+    ):
         fg.vmap(prim.bind)(np.ones(2))
 
 
@@ -89,7 +91,9 @@ def test_a_rule_that_names_an_unknown_residual_is_refused():
 
 def test_residuals_are_what_the_rules_name():
     """Only the named operands and results are kept in an entry."""
-    prim = Elementwise("test_three", lambda x, y, z: x + y * z, lambda t: t, lambda t, z: mul(t, z), lambda t, y, out: mul(t, y))
+    prim = Elementwise(
+        "test_three", lambda x, y, z: x + y * z, lambda t: t, lambda t, z: mul(t, z), lambda t, y, out: mul(t, y)
+    )
     recording = Recording(False, "test", len)
     x, y, z = (recording.new_input(v) for v in (1.0, 2.0, 3.0))
     prim.function(x, y, z)
@@ -114,7 +118,13 @@ def test_a_rule_of_none_carries_no_tangent():
 
 def test_linear_keeps_types_not_values():
     """A linear primitive needs no residual: its operand is kept as a type."""
-    prim = Linear("test_double", lambda x: 2 * x, abstract=_same, transpose=lambda ct, x: prim.bind(ct), batch=lambda a, b, x: prim.bind(x))
+    prim = Linear(
+        "test_double",
+        lambda x: 2 * x,
+        abstract=_same,
+        transpose=lambda ct, x: prim.bind(ct),
+        batch=lambda a, b, x: prim.bind(x),
+    )
     recording = Recording(False, "test", len)
     prim.bind(recording.new_input(np.ones(3)))
     (_, _, app) = recording.entries[0]

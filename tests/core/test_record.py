@@ -33,7 +33,9 @@ def test_record_values_runs_once_and_returns_values_one_level_down():
 
 def test_results_that_do_not_depend_on_the_inputs_have_no_id():
     """Constants, comparisons and integers are no results of the recording."""
-    _, tape = record_values("test", lambda x: [x > 0, np.argmax(x), 3.0, np.ones(2) + 1, x.astype(int)], [np.ones(3)], len)
+    _, tape = record_values(
+        "test", lambda x: [x > 0, np.argmax(x), 3.0, np.ones(2) + 1, x.astype(int)], [np.ones(3)], len
+    )
     assert tape.out_ids == [None] * 5
     assert tape.entries == []
 

@@ -198,7 +198,7 @@ def test_tracers_cannot_be_hashed_or_pickled():
         with pytest.raises(TypeError, match="unhashable"):
             hash(t)
         with pytest.raises(TypeError, match="unhashable"):
-            {t: 1}  # noqa: B018
+            {t: 1}
         with pytest.raises(TypeError, match="cannot be pickled"):
             pickle.dumps(t)
 

@@ -6,7 +6,16 @@ import pytest
 from fungrad.core.aval import ShapedArray
 from fungrad.interpreters.fit import fit_cotangent, fit_tangent
 
-SHAPES = [((), (2, 3)), ((3,), (2, 3)), ((2, 1), (2, 3)), ((1, 1), (2, 3)), ((1,), (1,)), ((1,), (4, 1)), ((0,), (2, 0)), ((2, 1, 3), (5, 2, 4, 3))]
+SHAPES = [
+    ((), (2, 3)),
+    ((3,), (2, 3)),
+    ((2, 1), (2, 3)),
+    ((1, 1), (2, 3)),
+    ((1,), (1,)),
+    ((1,), (4, 1)),
+    ((0,), (2, 0)),
+    ((2, 1, 3), (5, 2, 4, 3)),
+]
 
 
 @pytest.mark.parametrize(("small", "large"), SHAPES)

@@ -114,7 +114,15 @@ def test_accumulation_keeps_dtypes():
 
 def test_broadcasting_is_summed_back():
     """The cotangent of a broadcast operand has the operand's shape."""
-    shapes = [((3,), (2, 3)), ((2, 1), (2, 3)), ((1,), (3,)), ((), (2, 3)), ((1, 1), (2, 3)), ((2, 1, 3), (4, 1)), ((0,), (1,))]
+    shapes = [
+        ((3,), (2, 3)),
+        ((2, 1), (2, 3)),
+        ((1,), (3,)),
+        ((), (2, 3)),
+        ((1, 1), (2, 3)),
+        ((2, 1, 3), (4, 1)),
+        ((0,), (1,)),
+    ]
     for a, b in shapes:
         x, y = np.ones(a), np.full(b, 2.0)
         gx, gy = fg.grad(lambda x, y: (x * y).sum(), (0, 1))(x, y)
@@ -160,5 +168,8 @@ def test_the_refusal_names_primitive_and_line():
     def f(x):
         return np.sin(x) * 3.0
 
-    with pytest.raises(NonLinearError, match=rf"primitive 'sin' recorded at .*test_transpose\.py:{f.__code__.co_firstlineno + 1} \(in f\)"):
+    with pytest.raises(
+        NonLinearError,
+        match=rf"primitive 'sin' recorded at .*test_transpose\.py:{f.__code__.co_firstlineno + 1} \(in f\)",
+    ):
         fg.linear_transpose(f, 1.0)

@@ -49,7 +49,9 @@ def test_results_of_collectives_are_not_mapped():
 
 def test_of_values_that_are_the_same_for_all():
     """psum of a constant is the constant times the size, pmean and pmax are the constant."""
-    out = _named(lambda x: (fg.psum(2.0, "i"), fg.pmean(2.0, "i"), fg.pmax(2.0, "i"), fg.psum(1, "i")), out_axes=None)(X)
+    out = _named(lambda x: (fg.psum(2.0, "i"), fg.pmean(2.0, "i"), fg.pmax(2.0, "i"), fg.psum(1, "i")), out_axes=None)(
+        X
+    )
     assert out == (6.0, 2.0, 2.0, 3)
 
 
@@ -116,7 +118,9 @@ def test_two_axes():
     np.testing.assert_array_equal(both(lambda a: fg.psum(a, "j")), np.tile(x.sum(1)[:, None], (1, 3)))
     np.testing.assert_array_equal(both(lambda a: fg.psum(a, ("i", "j"))), np.full((2, 3), 15.0))
     np.testing.assert_array_equal(both(lambda a: fg.pmax(a, ("j", "i"))), np.full((2, 3), 5.0))
-    np.testing.assert_array_equal(both(lambda a: fg.axis_index("i") * 10 + fg.axis_index("j")), [[0, 1, 2], [10, 11, 12]])
+    np.testing.assert_array_equal(
+        both(lambda a: fg.axis_index("i") * 10 + fg.axis_index("j")), [[0, 1, 2], [10, 11, 12]]
+    )
     np.testing.assert_array_equal(both(lambda a: a * fg.axis_size("i") + fg.axis_size("j")), x * 2 + 3)
 
 
@@ -170,8 +174,16 @@ def test_integers_and_dtypes():
     assert _named(lambda x: fg.pmean(x, "i"))(X.astype(np.float32)).dtype == np.float32
 
 
-@pytest.mark.parametrize("x", [np.array([-128, 3], np.int8), np.array([0, 255], np.uint8), np.array([True, False]), np.array([2, 5]), np.array([np.inf, -np.inf])],
-                         ids=lambda x: x.dtype.name)  # fmt: skip
+EXTREMES = [
+    (np.int8, [-128, 3]),
+    (np.uint8, [0, 255]),
+    (np.bool_, [True, False]),
+    (np.int64, [2, 5]),
+    (np.float64, [np.inf, -np.inf]),
+]
+
+
+@pytest.mark.parametrize("x", [np.array(v, t) for t, v in EXTREMES], ids=lambda x: x.dtype.name)
 def test_extremes_of_every_dtype(x):
     """pmax and pmin are exact for integers at the ends of their range, unsigned ones and booleans."""
     high, low = _named(lambda v: (fg.pmax(v, "i"), fg.pmin(v, "i")), out_axes=None)(x)

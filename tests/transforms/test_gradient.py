@@ -101,7 +101,15 @@ def test_negative_argnums_count_positional_arguments_of_the_call():
     assert fg.grad(_f, -1)(2.0, 3.0, 1.0) == 3.0
 
 
-@pytest.mark.parametrize("args", [((2.0, 3.0), {"z": 1.0}), ((2.0,), {"y": 3.0, "z": 1.0}), ((2.0, 3.0, 1.0), {}), ((), {"x": 2.0, "y": 3.0, "z": 1.0})])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ((2.0, 3.0), {"z": 1.0}),
+        ((2.0,), {"y": 3.0, "z": 1.0}),
+        ((2.0, 3.0, 1.0), {}),
+        ((), {"x": 2.0, "y": 3.0, "z": 1.0}),
+    ],
+)
 def test_argnames(args):
     """By name: a bare derivative for a string, a dict for a sequence, however the argument was passed."""
     positional, keyword = args
@@ -190,7 +198,9 @@ def test_aux_is_differentiated_by_an_outer_transform():
 def test_has_aux_needs_a_pair(result):
     """Anything but a pair is a TypeError that says so."""
     for transform in (fg.grad, fg.value_and_grad, fg.elementwise_grad, fg.jacfwd, fg.jacrev):
-        with pytest.raises(TransformTypeError, match=r"has_aux=True\) expects the function to return a pair \(result, aux\)"):
+        with pytest.raises(
+            TransformTypeError, match=r"has_aux=True\) expects the function to return a pair \(result, aux\)"
+        ):
             transform(lambda x: result, has_aux=True)(1.0)
 
 
@@ -224,7 +234,9 @@ def test_holomorphic_needs_complex_in_and_out():
     """Real inputs or outputs are refused."""
     with pytest.raises(NonDifferentiableError, match=r"holomorphic=True\) needs complex inputs"):
         fg.grad(np.sin, holomorphic=True)(1.0)
-    with pytest.raises(NonDifferentiableError, match=r"holomorphic=True\) needs a complex output, but .* returned f64\[\]"):
+    with pytest.raises(
+        NonDifferentiableError, match=r"holomorphic=True\) needs a complex output, but .* returned f64\[\]"
+    ):
         fg.grad(lambda z: z.real, holomorphic=True)(1j)
 
 
@@ -389,7 +401,10 @@ def test_an_argument_by_position_and_by_name():
 
 def test_argnames_that_were_not_passed():
     """The message names the argument and what the call passed."""
-    with pytest.raises(TransformValueError, match=r"argnames='w', but the call of _f .* passed no such argument \(it passed 2 by position and \['z'\]"):
+    with pytest.raises(
+        TransformValueError,
+        match=r"argnames='w', but the call of _f .* passed no such argument \(it passed 2 by position and \['z'\]",
+    ):
         fg.grad(_f, argnames="w")(1.0, 2.0, z=3.0)
     with pytest.raises(TransformValueError, match="argnames='z'"):
         fg.grad(_f, argnames="z")(1.0, 2.0)

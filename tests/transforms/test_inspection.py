@@ -32,7 +32,16 @@ def test_dead_code_is_shown():
     assert [e.primitive.name for e in fg.make_jaxpr(f)(1.0).eqns] == ["exp", "mul"]
 
 
-@pytest.mark.parametrize(("static", "args"), [(1, (2.0, "cube")), ((1,), (2.0, "cube")), (-1, (2.0, "cube")), ((0, 2), ("cube", 2.0, None)), ((-3, -1), ("cube", 2.0, None))])
+@pytest.mark.parametrize(
+    ("static", "args"),
+    [
+        (1, (2.0, "cube")),
+        ((1,), (2.0, "cube")),
+        (-1, (2.0, "cube")),
+        ((0, 2), ("cube", 2.0, None)),
+        ((-3, -1), ("cube", 2.0, None)),
+    ],
+)
 def test_static_argnums(static, args):
     """Static arguments are passed on as they are, and are no inputs."""
     seen = []
@@ -46,18 +55,24 @@ def test_static_argnums(static, args):
     assert len(jaxpr.jaxpr.invars) == 1
     assert len(jaxpr.eqns) >= 1
     assert fg.eval_jaxpr(jaxpr, (), 2.0) == [8.0]
-    assert [type(a) for a in seen[0] if not isinstance(a, fg.Tracer)] == [type(a) for a in args if not isinstance(a, float)]
+    assert [type(a) for a in seen[0] if not isinstance(a, fg.Tracer)] == [
+        type(a) for a in args if not isinstance(a, float)
+    ]
 
 
 def test_static_argnums_out_of_range():
     """The message gives the number and the call's length."""
-    with pytest.raises(TransformValueError, match="static_argnums=2 is out of range for a call with 1 positional arguments"):
+    with pytest.raises(
+        TransformValueError, match="static_argnums=2 is out of range for a call with 1 positional arguments"
+    ):
         fg.make_jaxpr(np.sin, static_argnums=2)(1.0)
 
 
 def test_return_shape():
     """The tree of the result's types comes as well."""
-    jaxpr, shape = fg.make_jaxpr(lambda x: {"s": x.sum(), "x": (x > 0, None)}, return_shape=True)(np.ones((2, 3), np.float32))
+    jaxpr, shape = fg.make_jaxpr(lambda x: {"s": x.sum(), "x": (x > 0, None)}, return_shape=True)(
+        np.ones((2, 3), np.float32)
+    )
     assert set(shape) == {"s", "x"}
     assert (shape["s"].shape, shape["s"].dtype) == ((), np.float32)
     assert (shape["x"][0].shape, shape["x"][0].dtype) == ((2, 3), np.bool_)
@@ -76,7 +91,11 @@ def test_arguments_by_type():
 
 def test_eval_shape():
     """A tree of types for a tree of arguments, keyword arguments included; no values are needed."""
-    out = fg.eval_shape(lambda p, *, k: {"m": p["a"] @ p["b"], "k": k, "n": 3}, {"a": np.ones((2, 3)), "b": fg.ShapeDtypeStruct((3, 4), "f4")}, k=1.0)
+    out = fg.eval_shape(
+        lambda p, *, k: {"m": p["a"] @ p["b"], "k": k, "n": 3},
+        {"a": np.ones((2, 3)), "b": fg.ShapeDtypeStruct((3, 4), "f4")},
+        k=1.0,
+    )
     assert (out["m"].shape, out["m"].dtype) == ((2, 4), np.float64)
     assert (out["k"].shape, out["k"].dtype) == ((), np.float64)
     assert out["n"].dtype == np.int64
@@ -108,9 +127,13 @@ def test_control_flow_on_values_is_an_error():
 
 def test_leaves_that_are_no_arrays():
     """The message names the leaf and what it is."""
-    with pytest.raises(NonDifferentiableError, match=r"make_jaxpr: .*\['s'\].* is not an array or a number but str: 'text'"):
+    with pytest.raises(
+        NonDifferentiableError, match=r"make_jaxpr: .*\['s'\].* is not an array or a number but str: 'text'"
+    ):
         fg.make_jaxpr(lambda p: p["x"])({"x": 1.0, "s": "text"})
-    with pytest.raises(NonDifferentiableError, match=r"make_jaxpr: result\[1\] is not an array or a number but str: 'text'"):
+    with pytest.raises(
+        NonDifferentiableError, match=r"make_jaxpr: result\[1\] is not an array or a number but str: 'text'"
+    ):
         fg.make_jaxpr(lambda x: (x, "text"))(1.0)
 
 
@@ -129,7 +152,12 @@ def test_eval_jaxpr_round_trip():
         return np.tanh(x @ y).sum(axis=0)
 
     x, y = np.arange(6.0).reshape(2, 3) / 6, np.ones((3, 2))
-    functions = [f, fg.jacrev(f), lambda x, y: fg.vmap(f, in_axes=(None, 1))(x, y[:, None]), lambda x, y: fg.vjp(f, x, y)[1](np.ones(2))]
+    functions = [
+        f,
+        fg.jacrev(f),
+        lambda x, y: fg.vmap(f, in_axes=(None, 1))(x, y[:, None]),
+        lambda x, y: fg.vjp(f, x, y)[1](np.ones(2)),
+    ]
     for g in functions:
         jaxpr = fg.make_jaxpr(g)(x, y)
         fg.check_jaxpr(jaxpr)

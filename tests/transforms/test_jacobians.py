@@ -119,7 +119,9 @@ def test_holomorphic(jac):
     """The complex Jacobian of a holomorphic function."""
     z = np.array([1 + 1j, 2.0])
     np.testing.assert_allclose(jac(lambda z: z**2, holomorphic=True)(z), np.diag(2 * z))
-    with pytest.raises(NonDifferentiableError, match=r"needs real inputs, but an input of .* has type c128\[2\].*holomorphic=True"):
+    with pytest.raises(
+        NonDifferentiableError, match=r"needs real inputs, but an input of .* has type c128\[2\].*holomorphic=True"
+    ):
         jac(lambda z: z**2)(z)
     with pytest.raises(NonDifferentiableError, match=r"needs real outputs, but an output of .* has type c128\[2\]"):
         jac(lambda x: x * 1j)(z.real)
@@ -138,7 +140,10 @@ def test_allow_int():
     for jac in ALL:
         with pytest.raises(NonDifferentiableError, match="needs real or complex floating-point inputs"):
             jac(lambda n: n * 2.0)(np.array([1, 2]))
-        with pytest.raises(NonDifferentiableError, match=r"needs floating-point outputs, but an output of .* has type i64\[2\]; return it as aux"):
+        with pytest.raises(
+            NonDifferentiableError,
+            match=r"needs floating-point outputs, but an output of .* has type i64\[2\]; return it as aux",
+        ):
             jac(lambda x: x.astype(int))(np.ones(2))
 
 
@@ -167,7 +172,10 @@ def test_chunks_bound_the_batch(counter):
     assert [(d, s) for d, s in shapes if len(s) == 2] == [("reverse", (2, 5)), ("reverse", (2, 5)), ("reverse", (1, 5))]
 
 
-@pytest.mark.parametrize(("n_in", "n_out", "mode"), [(2, 5, "forward"), (3, 3, "forward"), (5, 2, "reverse"), (4, 1, "reverse"), (1, 1, "forward")])
+@pytest.mark.parametrize(
+    ("n_in", "n_out", "mode"),
+    [(2, 5, "forward"), (3, 3, "forward"), (5, 2, "reverse"), (4, 1, "reverse"), (1, 1, "forward")],
+)
 def test_auto_picks_by_counting(counter, n_in, n_out, mode):
     """Forward when the inputs are no more than the outputs, else reverse; one batch of the smaller size."""
     identity, shapes = counter

@@ -1,4 +1,4 @@
-"""What vjp, linearize and linear_transpose return: linear maps that are pytrees, can be pickled, mapped and differentiated."""
+"""What vjp, linearize and linear_transpose return: linear maps that can be pickled, mapped, differentiated."""
 
 import pickle
 
@@ -81,7 +81,9 @@ def test_differentiating_with_respect_to_the_point(make):
     t = np.array([1.0, 2.0, 3.0])
     got = fg.jacfwd(lambda x: _apply(make(x), t))(X)
     eps = 1e-6
-    want = np.stack([(_apply(make(X + eps * e), t) - _apply(make(X - eps * e), t)) / (2 * eps) for e in np.eye(3)], axis=1)
+    want = np.stack(
+        [(_apply(make(X + eps * e), t) - _apply(make(X - eps * e), t)) / (2 * eps) for e in np.eye(3)], axis=1
+    )
     np.testing.assert_allclose(got, want, atol=1e-8)
 
 

@@ -91,7 +91,7 @@ def test_jvp_results_do_not_alias_what_was_passed_in_a_way_that_changes_it():
 
 
 @pytest.mark.parametrize(("primals", "tangents", "error", "match"), [
-    (X, (TX,), TransformTypeError, r"primals must be a tuple or list with one entry per argument, got ndarray; write \(primal,\)"),
+    (X, (TX,), TransformTypeError, r"primals must be a tuple or list .*, got ndarray; write \(primal,\)"),
     ((X,), TX, TransformTypeError, r"tangents must be a tuple or list .* write \(tangent,\)"),
     ((X,), (TX, TX), TransformTypeError, "tangents must have the tree structure"),
     (({"a": X},), ({"b": TX},), TransformTypeError, "tangents must have the tree structure"),
@@ -103,7 +103,7 @@ def test_jvp_results_do_not_alias_what_was_passed_in_a_way_that_changes_it():
     ((X,), (np.ones(2, complex),), TransformTypeError, "must have dtype float64"),
     ((1.0,), (1j,), TransformTypeError, "must have dtype float64"),
     ((X,), ("text",), TransformTypeError, r"tangents\[0\] is not an array"),
-    ((3,), (1,), TransformTypeError, r"whose only tangent is a zero of dtype float0 \(np.zeros\(\(\), fungrad.float0\)\)"),
+    ((3,), (1,), TransformTypeError, r"whose only tangent .* float0 \(np.zeros\(\(\), fungrad.float0\)\)"),
     ((({"w": X},),), (({"w": np.ones(3)},),), TransformValueError, r"tangents\[0\]\[0\]\['w'\]"),
 ])  # fmt: skip
 def test_jvp_checks_its_arguments(primals, tangents, error, match):

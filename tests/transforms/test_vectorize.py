@@ -36,7 +36,9 @@ def test_any_axis_of_either_argument(axes):
     def f(x, y):
         return (x * y[::-1]).sum(axis=1) + x[0, 0]
 
-    want = np.stack([f(*[v if a is None else np.take(v, k, a) for v, a in zip((x, y), axes, strict=True)]) for k in range(5)])
+    want = np.stack(
+        [f(*[v if a is None else np.take(v, k, a) for v, a in zip((x, y), axes, strict=True)]) for k in range(5)]
+    )
     np.testing.assert_allclose(fg.vmap(f, in_axes=axes)(x, y), want)
     np.testing.assert_allclose(fg.vmap(f, in_axes=list(axes))(x, y), want)
 
@@ -166,7 +168,10 @@ def test_sizes_that_differ_are_listed():
 
 def test_axis_size_that_differs():
     """axis_size takes part in the table."""
-    with pytest.raises(TransformValueError, match=r"inconsistent sizes for the mapped axes; axis_size=5:\n  argument 0: size 3 of axis 0"):
+    with pytest.raises(
+        TransformValueError,
+        match=r"inconsistent sizes for the mapped axes; axis_size=5:\n  argument 0: size 3 of axis 0",
+    ):
         fg.vmap(np.sin, axis_size=5)(A)
 
 
@@ -183,7 +188,10 @@ def test_nothing_mapped():
 
 def test_arguments_without_the_axis():
     """Scalars cannot be mapped; the message says in_axes=None."""
-    with pytest.raises(TransformValueError, match=r"in_axes=0 for argument 1, which has shape \(\): it has no such axis. Pass in_axes=None"):
+    with pytest.raises(
+        TransformValueError,
+        match=r"in_axes=0 for argument 1, which has shape \(\): it has no such axis. Pass in_axes=None",
+    ):
         fg.vmap(_dot)(A, 2.0)
     with pytest.raises(TransformValueError, match=r"in_axes=2 for argument 0\['a'\], which has shape \(3, 4\)"):
         fg.vmap(lambda p: p["a"], in_axes=2)({"a": A})
@@ -193,7 +201,9 @@ def test_arguments_without_the_axis():
 
 def test_in_axes_that_do_not_fit():
     """Wrong length, wrong structure, wrong type."""
-    with pytest.raises(TransformValueError, match=r"in_axes=\(0, 0\) has 2 entries, but .* was called with 1 positional arguments"):
+    with pytest.raises(
+        TransformValueError, match=r"in_axes=\(0, 0\) has 2 entries, but .* was called with 1 positional arguments"
+    ):
         fg.vmap(np.sin, in_axes=(0, 0))(A)
     with pytest.raises(ValueError, match=r"in_axes\[0\]"):
         fg.vmap(np.sin, in_axes=({"a": 0},))(A)
@@ -210,7 +220,9 @@ def test_out_axes_that_do_not_fit():
         fg.vmap(lambda x: (x, x), out_axes=(0, 0, 0))(A)
     with pytest.raises(TransformValueError, match=r"out_axes=2 for result.*which has 2 axes"):
         fg.vmap(lambda x: x, out_axes=2)(A)
-    with pytest.raises(TransformValueError, match=r"out_axes is None for result\['a'\] of .*, but it depends on mapped values"):
+    with pytest.raises(
+        TransformValueError, match=r"out_axes is None for result\['a'\] of .*, but it depends on mapped values"
+    ):
         fg.vmap(lambda x: {"a": x}, out_axes=None)(A)
     with pytest.raises((TransformTypeError, TransformValueError), match="out_axes"):
         fg.vmap(lambda x: x, out_axes="0")(A)
@@ -306,7 +318,11 @@ def test_chunks_change_nothing(chunk_size):
     """Any chunk size gives the same results, for mapped and unmapped ones, any axes, under grad."""
 
     def f(x, y, z):
-        return x @ y + z, {"u": np.concatenate([x, np.arange(2.0), np.arange(2.0) * x[0]]), "c": np.ones(2), "e": np.exp(z)}
+        return x @ y + z, {
+            "u": np.concatenate([x, np.arange(2.0), np.arange(2.0) * x[0]]),
+            "c": np.ones(2),
+            "e": np.exp(z),
+        }
 
     args = (A, B.T, 2.0)
     axes = {"in_axes": (0, 1, None), "out_axes": (0, {"u": 1, "c": 0, "e": None})}
