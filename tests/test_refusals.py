@@ -1,0 +1,261 @@
+"""Refusals: where plain Python or NumPy would drop a derivative in silence, an error says what to write instead."""
+
+import math
+import os
+
+import numpy as np
+import pytest
+
+import fungrad as fg
+from fungrad import errors
+
+X = np.array([1.0, 2.0, 3.0])
+HERE = os.path.basename(__file__)
+
+
+def _error(kind, call):
+    with pytest.raises(kind) as caught:
+        call()
+    return str(caught.value)
+
+
+def _where(fun, offset=0, name=None):
+    """``test_refusals.py:12 (in f)``: a line of the function."""
+    return f"{HERE}:{fun.__code__.co_firstlineno + offset} (in {name or fun.__name__})"
+
+
+def test_float_of_a_traced_array():
+    """float(x) would drop the derivative: where, of what, and what to write."""
+
+    def f(x):
+        return float(x) * 2
+
+    text = _error(TypeError, lambda: fg.grad(f)(1.0))
+    assert f"float(x) at {_where(f, 1)}".replace(HERE, "") in text.replace(os.path.relpath(__file__), "")
+    assert "f64[]" in text
+    assert "fungrad.grad of" in text
+    assert "drop its derivative" in text
+    assert "fungrad.stop_gradient(x)" in text
+
+
+@pytest.mark.parametrize("name", ["sin", "exp", "sqrt", "log", "tanh", "pow", "hypot", "atan2", "isnan", "floor"])
+def test_math_functions(name):
+    """math.sin(x): use np.sin. math.floor gives an integer and is allowed, as int() is."""
+
+    def f(x):
+        fun = getattr(math, name)
+        return fun(x, 2.0) * x if name in ("pow", "hypot", "atan2") else fun(x) * x
+
+    if name == "floor":
+        assert fg.grad(f)(2.5) == 2.0
+        return
+    text = _error(TypeError, lambda: fg.grad(f)(1.0))
+    assert "math.* functions call float(); use np.sin, np.exp" in text
+    assert HERE in text
+
+
+def test_assignment_into_a_plain_array():
+    """z[0] = x: NumPy's ValueError is caused by the error that says what to write instead."""
+
+    def f(x):
+        z = np.zeros(3)
+        z[0] = x
+        return z.sum()
+
+    with pytest.raises((TypeError, ValueError)) as caught:
+        fg.grad(f)(1.0)
+    chain, error = [], caught.value
+    while error is not None:
+        chain.append(str(error))
+        error = error.__cause__ or error.__context__
+    text = " ".join(chain)
+    assert "z[i] = x into a plain NumPy array" in text
+    assert "np.stack" in text and "np.where" in text
+    assert _where(f, 2) in text
+
+
+def test_assignment_of_a_vector_into_a_plain_array():
+    """z[:] = x."""
+
+    def f(x):
+        z = np.zeros(3)
+        z[:] = x
+        return z.sum()
+
+    text = _error(TypeError, lambda: fg.grad(f)(X))
+    assert "f64[3]" in text
+    assert "z[0] = a" in text
+    assert "np.stack" in text
+    assert _where(f, 2) in text
+
+
+def test_augmented_assignment_of_a_plain_array():
+    """z += x: write z = z + x."""
+
+    def f(x):
+        z = np.zeros(3)
+        z += x
+        return z.sum()
+
+    text = _error(TypeError, lambda: fg.grad(f)(X))
+    assert "augmented assignment" in text
+    assert "Write a = a + x" in text
+    assert _where(f, 2) in text
+
+
+def test_assignment_into_a_traced_array():
+    """x[0] = 1: build a new one."""
+
+    def f(x):
+        x[0] = 1.0
+        return x.sum()
+
+    text = _error(TypeError, lambda: fg.grad(f)(X))
+    assert "cannot be changed in place" in text
+    assert "np.where" in text
+    assert _where(f, 1) in text
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        lambda x: np.array([x[0], x[1]]),
+        lambda x: np.asarray(x),
+        lambda x: np.array(x),
+        lambda x: np.float64(x[0]),
+        lambda x: np.full(3, x[0]),
+        lambda x: np.ones(3).dot(x),
+        lambda x: np.r_[x, 0.0],
+        lambda x: np.random.default_rng(0).normal(x),
+        lambda x: np.vectorize(lambda y: y)(x),
+        lambda x: np.arange(x[0]),
+        lambda x: np.testing.assert_allclose(x, x),
+    ],
+    ids=["list", "asarray", "array", "float64", "full", "plain.dot", "r_", "random", "vectorize", "arange", "testing"],
+)
+def test_numpy_asks_for_a_plain_array(what):
+    """Each way in which NumPy would get at a plain array raises, with the place and what to write."""
+
+    def f(x):
+        return what(x)
+
+    text = _error(errors.TracerArrayConversionError, lambda: fg.grad(f)(X))
+    assert "its derivative would be lost" in text
+    assert "np.stack([a, b])" in text
+    assert "plain @ x" in text
+    assert "fungrad.stop_gradient(x)" in text
+    assert HERE in text
+
+
+def test_what_the_conversion_error_recommends_works():
+    """The replacements that the message names are right."""
+    plain = np.arange(9.0).reshape(3, 3)
+    np.testing.assert_array_equal(fg.grad(lambda x: np.stack([x[0], x[1]]).sum())(X), [1.0, 1.0, 0.0])
+    np.testing.assert_array_equal(fg.grad(lambda x: (plain @ x).sum())(X), plain.sum(0))
+    np.testing.assert_array_equal(fg.grad(lambda x: np.concatenate([x, x]).sum())(X), [2.0, 2.0, 2.0])
+    assert fg.grad(lambda x: x[0] * float(fg.stop_gradient(x[1])))(X)[0] == 2.0
+
+
+def test_indexing_a_plain_array_with_a_traced_integer():
+    """plain[i] with a mapped i: what the message recommends must work."""
+
+    def f(i):
+        return X[i]
+
+    with pytest.raises(TypeError) as caught:
+        fg.vmap(f)(np.array([2, 0]))
+    text = str(caught.value)
+    assert _where(f, 1) in text
+    assert "instead of plain[x] write fungrad.numpy.take(plain, x)" in text
+    np.testing.assert_array_equal(fg.vmap(lambda i: fg.numpy.take(X, i))(np.array([2, 0])), [3.0, 1.0])
+
+
+@pytest.mark.parametrize(("what", "name"), [
+    (lambda x: np.linalg.eigvals(np.outer(x, x)), "numpy.linalg.eigvals"),
+    (lambda x: np.copyto(np.zeros(3), x), "numpy.copyto"),
+    (lambda x: np.add.at(np.zeros(3), [0], x[0]), "numpy.add.at"),
+    (lambda x: np.sin(x, out=np.zeros(3)), "numpy.sin"),
+    (lambda x: np.put(np.zeros(3), [0], x[0]), "numpy.put"),
+    (lambda x: np.nextafter.reduce(x), "numpy.nextafter.reduce"),
+], ids=["eigvals", "copyto", "add.at", "out", "put", "reduce"])  # fmt: skip
+def test_functions_that_are_not_supported(what, name):
+    """A NumPy function without a rule is named, with the user's line; it never runs on plain values in silence."""
+
+    def f(x):
+        what(x)
+        return x.sum()
+
+    text = _error(errors.UnsupportedOperationError, lambda: fg.grad(f)(X))
+    assert name in text
+    assert HERE in text
+
+
+def test_masked_arrays_are_refused():
+    """A mask cannot be kept: computing with the data below it would be silently wrong."""
+    masked = np.ma.masked_array([1.0, 2.0, 3.0], [False, True, False])
+    assert (X * masked).sum() == 10.0
+    with pytest.raises(TypeError, match="mask"):
+        fg.grad(lambda x: (x * masked).sum())(X)
+    with pytest.raises(TypeError):  # here numpy.ma itself asks for a plain array
+        fg.grad(lambda x: (masked * x).sum())(X)
+    with pytest.raises(TypeError, match="mask"):
+        fg.grad(lambda x: x.sum())(masked)
+
+
+def test_operands_of_foreign_types():
+    """An object with reflected operators of its own gets its turn, as with NumPy scalars."""
+
+    class Scale:
+        __array_ufunc__ = None
+
+        def __rmul__(self, other):
+            return other * 3.0
+
+        def __radd__(self, other):
+            return other + 1.0
+
+    assert np.float64(2.0) * Scale() == 6.0
+    assert fg.grad(lambda x: x * Scale() + Scale())(2.0) == 3.0
+
+
+def test_errors_of_numpy_stay_numpys():
+    """Shapes and indices that are wrong without tracing are wrong in the same words with it."""
+    cases = [
+        (ValueError, lambda x: x + np.ones(2)),
+        (IndexError, lambda x: x[5]),
+        (IndexError, lambda x: x[0, 0]),
+        (ValueError, lambda x: x @ np.ones(2)),
+        (ValueError, lambda x: x.reshape(2, 2)),
+        (np.exceptions.AxisError, lambda x: x.sum(axis=1)),
+        (TypeError, lambda x: x + "a"),
+        (TypeError, lambda x: x + None),
+        (TypeError, lambda x: list(x[0])),
+        (AttributeError, lambda x: x.no_such_thing),
+    ]
+    for kind, f in cases:
+        with pytest.raises(kind):
+            f(X)
+        with pytest.raises(kind):
+            fg.grad(lambda x, f=f: (f(x), x.sum())[1])(X)
+        if kind is not TypeError:
+            with pytest.raises(kind):
+                fg.vmap(f)(np.stack([X, X]))
+
+
+def test_the_users_own_errors_pass_through():
+    """Exceptions of the function are not wrapped, and their traceback shows the user's line."""
+
+    def f(x):
+        raise KeyError("mine")
+
+    for call in (
+        lambda: fg.grad(f)(1.0),
+        lambda: fg.vmap(f)(X),
+        lambda: fg.jacfwd(f)(X),
+        lambda: fg.make_jaxpr(f)(1.0),
+        lambda: fg.vjp(f, 1.0),
+    ):
+        with pytest.raises(KeyError, match="mine") as caught:
+            call()
+        assert caught.value.__cause__ is None
+        assert caught.traceback[-1].frame.code.name == "f"
