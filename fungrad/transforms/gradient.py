@@ -151,6 +151,8 @@ def value_and_gradient_of(
 
 
 def _check_scalar(transform: str, fun: Any, aval: ShapedArray, holomorphic: bool) -> None:
+    if aval.shape == () and aval.dtype.kind == ("c" if holomorphic else "f"):
+        return
     who = describe_function(fun)
     if aval.shape != ():
         fix = (
@@ -171,12 +173,10 @@ def _check_scalar(transform: str, fun: Any, aval: ShapedArray, holomorphic: bool
         raise NonDifferentiableError(
             f"fungrad.{transform}(holomorphic=True) needs a complex output, but {who} returned {aval!r}"
         )
-    if not holomorphic and aval.dtype.kind == "c":
-        raise NonDifferentiableError(
-            f"fungrad.{transform} needs a real output, but {who} returned {aval!r}. For a holomorphic function pass "
-            "holomorphic=True; else return "
-            "a real number such as abs(z)**2 or z.real."
-        )
+    raise NonDifferentiableError(
+        f"fungrad.{transform} needs a real output, but {who} returned {aval!r}. For a holomorphic function pass "
+        "holomorphic=True; else return a real number such as abs(z)**2 or z.real."
+    )
 
 
 def elementwise_grad(
