@@ -1,4 +1,7 @@
-"""The workloads in JAX, on the CPU in 64 bits: eager (operation by operation), and under ``jax.jit`` (compiled before the clock starts)."""
+"""The workloads in JAX, on the CPU in 64 bits: eager (operation by operation), and under ``jax.jit``.
+
+What jit makes is compiled before the clock starts.
+"""
 
 from __future__ import annotations
 

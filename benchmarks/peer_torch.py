@@ -1,4 +1,7 @@
-"""The workloads in PyTorch, eager, on the CPU in 64 bits: first derivatives by ``backward`` or ``autograd.grad``, matrices by ``torch.func``."""
+"""The workloads in PyTorch, eager, on the CPU in 64 bits.
+
+Gradients by ``torch.autograd.grad``, whole matrices by ``torch.func``.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,9 @@ def _tensor(x: Any, requires_grad: bool = True) -> torch.Tensor:
     return torch.tensor(x, dtype=torch.float64, requires_grad=requires_grad)
 
 
-def _value_and_grad(fun: Callable[..., Any], operands: list[torch.Tensor], constants: tuple[torch.Tensor, ...] = ()) -> Callable[[], Any]:
+def _value_and_grad(
+    fun: Callable[..., Any], operands: list[torch.Tensor], constants: tuple[torch.Tensor, ...] = ()
+) -> Callable[[], Any]:
     def call() -> Any:
         value = fun(*operands, *constants)
         return value, torch.autograd.grad(value, operands)
@@ -107,7 +112,9 @@ MAKERS: dict[str, Callable[..., Callable[[], Any]]] = {
     "value_and_grad, elementwise chain, 1e5": lambda x: _value_and_grad(elementwise, [_tensor(x)]),
     "value_and_grad, MLP, 1000 x 100": _mlp,
     "value_and_grad, Gaussian mixture, 1e5": _mixture,
-    "value_and_grad, attention, 316 x 64": lambda q, k, v: _value_and_grad(attention, [_tensor(q), _tensor(k), _tensor(v)]),
+    "value_and_grad, attention, 316 x 64": lambda q, k, v: _value_and_grad(
+        attention, [_tensor(q), _tensor(k), _tensor(v)]
+    ),
     "jacobian, 20 to 20": _jacobian,
     "hessian of 20": _hessian,
 }

@@ -1,8 +1,8 @@
-"""Time fungrad beside its peers: ``python benchmarks/run.py [--only TEXT] [--peers NAMES] [--rounds N] [--json FILE]``.
+"""Time fungrad beside its peers: ``python benchmarks/run.py``; see README.md here for the options and the figures.
 
-All libraries run in one process on the same data. Rounds are interleaved (each library in turn, then again), so that a slow moment
-of the machine hits all of them, and the median over the rounds is reported. Before anything is timed the results are compared.
-A peer that is not installed is left out.
+All libraries run in one process on the same data. Rounds are interleaved (each library in turn, then again), so that a
+slow moment of the machine hits all of them, and the median over the rounds is reported. Before anything is timed the
+results are compared. A peer that is not installed is left out.
 """
 
 from __future__ import annotations
@@ -87,14 +87,16 @@ def import_times(rounds: int) -> tuple[float, float]:
     """Milliseconds of a Python process that imports NumPy, and of one that imports fungrad; medians, interleaved."""
     times: dict[str, list[float]] = {"numpy": [], "fungrad": []}
     with tempfile.TemporaryDirectory() as cache:
-        # Bytecode is cached, as it is on every import of an installed package but the first, whatever this environment says.
-        environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | {"PYTHONPYCACHEPREFIX": cache}
+        # Bytecode is cached, as on every import of an installed package but the first, whatever this environment says.
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": cache}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         for _ in range(rounds + 1):
             for module, found in times.items():
                 start = time.perf_counter()
                 subprocess.run([sys.executable, "-c", f"import {module}"], check=True, env=environment)
                 found.append(1e3 * (time.perf_counter() - start))
-    return statistics.median(times["numpy"][1:]), statistics.median(times["fungrad"][1:])  # the first round wrote the cache
+    # The first round wrote the cache.
+    return statistics.median(times["numpy"][1:]), statistics.median(times["fungrad"][1:])
 
 
 def show_time(seconds: float) -> str:
@@ -105,14 +107,13 @@ def show_time(seconds: float) -> str:
 def versions() -> dict[str, str]:
     """What was measured, on what."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    found = {"python": platform.python_version(), "machine": f"{_processor()}, {cores} cores"}
+    found = {"python": platform.python_version(), "machine": f"{_processor()}, {cores} core{'s'[: cores != 1]}"}
     for package in ("fungrad", "numpy", "autograd", "jax", "torch"):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
     found["fungrad"] = workloads.fg.__version__
-    found["BLAS threads"] = os.environ.get("OPENBLAS_NUM_THREADS", "default")
     return found
 
 
@@ -124,6 +125,14 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
 
 
+def restrict_to_cores(count: int) -> None:
+    """Start again on this many cores: the libraries size their thread pools when they are loaded."""
+    available = sorted(os.sched_getaffinity(0))
+    if count < len(available):
+        os.sched_setaffinity(0, available[:count])
+        os.execv(sys.executable, [sys.executable, *sys.argv])
+
+
 def main() -> None:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -131,7 +140,10 @@ def main() -> None:
     parser.add_argument("--peers", default=",".join(PEERS), help="comma-separated; default: all that are installed")
     parser.add_argument("--rounds", type=int, default=15, help="interleaved rounds; the median is reported")
     parser.add_argument("--json", metavar="FILE", help="write the results here, times in seconds")
+    parser.add_argument("--cores", type=int, help="cores that this process may use; default: all (Linux only)")
     options = parser.parse_args()
+    if options.cores:
+        restrict_to_cores(options.cores)
 
     about = versions()
     print(", ".join(f"{k} {v}" for k, v in about.items()))
@@ -152,14 +164,18 @@ def main() -> None:
             ratio = times["autograd"] / mine
             row += f"    {'met' if ratio >= workload.bar else 'MISSED'}: {workload.bar:g}x autograd"
         print(row, flush=True)
-        report.append({"workload": workload.name, "operations": workload.operations, "seconds": times, "bar": workload.bar})
+        report.append(
+            {"workload": workload.name, "operations": workload.operations, "seconds": times, "bar": workload.bar}
+        )
     if options.only in "import":
         numpy_ms, fungrad_ms = import_times(options.rounds)
         extra = fungrad_ms - numpy_ms
         verdict = "met" if extra <= IMPORT_BAR else "MISSED"
-        print(f"\nimport numpy {numpy_ms:.0f} ms, import fungrad {fungrad_ms:.0f} ms: {extra:.0f} ms more    {verdict}: {IMPORT_BAR:g} ms")
-        report.append({"workload": "import", "seconds": {"numpy": numpy_ms / 1e3, "fungrad": fungrad_ms / 1e3}, "bar": IMPORT_BAR / 1e3})
-    print("\nTimes are per call, of the chains per operation of the chain; in brackets: the peer's time over fungrad's.")
+        print(f"\nimport numpy {numpy_ms:.0f} ms, import fungrad {fungrad_ms:.0f} ms", end="")
+        print(f": {extra:.0f} ms more    {verdict}: {IMPORT_BAR:g} ms")
+        seconds = {"numpy": numpy_ms / 1e3, "fungrad": fungrad_ms / 1e3}
+        report.append({"workload": "import", "seconds": seconds, "bar": IMPORT_BAR / 1e3})
+    print("\nTimes are per call, of the chains per operation; in brackets the peer's time over fungrad's.")
     if options.json:
         with open(options.json, "w") as file:
             json.dump({"about": about, "results": report}, file, indent=2)

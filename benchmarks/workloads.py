@@ -1,6 +1,7 @@
 """The workloads: what is computed, on which data, with fungrad on ordinary NumPy code.
 
-A workload is a name, its data, and for each library a function ``data -> call``, where ``call()`` does the work once and returns arrays.
+A workload is a name, its data, and for each library a function ``data -> call``, where ``call()`` does the work once
+and returns arrays.
 The peers' versions stand in ``peer_*.py``, written as their users would write them, under the same names.
 All data are 64-bit, made by NumPy from a fixed seed, and converted to a library's own arrays before the clock starts.
 """
@@ -42,7 +43,12 @@ def _data() -> dict[str, dict[str, Any]]:
             "y": np.eye(10)[rng.integers(0, 10, 1000)],
         },
         # 1000 points, 10 components, 10 dimensions
-        "mixture": {"logits": normal(10), "means": normal((10, 10)), "log_scales": 0.1 * normal((10, 10)), "points": normal((1000, 10))},
+        "mixture": {
+            "logits": normal(10),
+            "means": normal((10, 10)),
+            "log_scales": 0.1 * normal((10, 10)),
+            "points": normal((1000, 10)),
+        },
         # 316 positions: 1e5 scores
         "attention": {k: normal((316, 64)) for k in ("q", "k", "v")},
         "small": {"x": rng.uniform(0.5, 1.5, 20)},

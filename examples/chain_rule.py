@@ -46,11 +46,16 @@ steps = [
 value, chain = w, 1.0
 for name, step, formula, on_paper in steps:
     after, partial = fg.value_and_grad(step)(value)
-    check(f"{name:16} = {after:9.6f}    {formula:18} = {partial:9.6f}", np.isclose(partial, on_paper(value), rtol=1e-14))
+    check(
+        f"{name:16} = {after:9.6f}    {formula:18} = {partial:9.6f}", np.isclose(partial, on_paper(value), rtol=1e-14)
+    )
     value, chain = after, chain * partial
 
 whole = fg.grad(loss)(w, x, target)
 print(f"\n  product of the four partial derivatives: {chain:.15f}")
 print(f"  fg.grad(loss)(w, x, target)            : {whole:.15f}\n")
 check("the gradient is the product of the chain of partial derivatives", np.isclose(whole, chain, rtol=1e-14))
-check("with respect to x the chain begins with dz/dx = w instead of x", np.isclose(fg.grad(loss, 1)(w, x, target), whole * w / x, rtol=1e-14))
+check(
+    "with respect to x the chain begins with dz/dx = w instead of x",
+    np.isclose(fg.grad(loss, 1)(w, x, target), whole * w / x, rtol=1e-14),
+)

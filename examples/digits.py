@@ -69,7 +69,9 @@ for epoch in range(1, EPOCHS + 1):
         total += value
     if epoch % 5 == 0 or epoch == 1:
         held_out = accuracy(params, test_images, test_classes)
-        print(f"  epoch {epoch:3d}: loss {total / len(batches):.4f}, held-out accuracy {100 * held_out:.1f} %", flush=True)
+        print(
+            f"  epoch {epoch:3d}: loss {total / len(batches):.4f}, held-out accuracy {100 * held_out:.1f} %", flush=True
+        )
 
 held_out = accuracy(params, test_images, test_classes)
 print(f"{step} steps in {time.perf_counter() - start:.1f} s")

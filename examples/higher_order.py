@@ -37,7 +37,10 @@ def compare(title, derive, orders, evaluate=lambda f: np.array([f(x) for x in po
         milliseconds = (time.perf_counter() - start) / len(points) * 1e3
         expected = known_derivative(n, points)
         error = np.max(np.abs(values - expected)) / np.max(np.abs(expected))
-        check(f"order {n}: {values[2]:14.6f} at 0.5, relative error {error:.0e}, {milliseconds:8.3f} ms per point", error < 1e-12)
+        check(
+            f"order {n}: {values[2]:14.6f} at 0.5, relative error {error:.0e}, {milliseconds:8.3f} ms per point",
+            error < 1e-12,
+        )
 
 
 compare("reverse mode nested: grad(grad(...))", lambda f, n: fg.grad(f), 8)

@@ -1,7 +1,7 @@
 """Forward or reverse? The Jacobian of a function of n inputs and m outputs, both ways.
 
-A forward pass (jvp) gives one column, so the whole matrix costs n of them; a reverse pass (vjp) gives one row, so it costs m.
-`jacobian` counts both and takes forward mode when n <= m.
+A forward pass (jvp) gives one column, so the whole matrix costs n of them; a reverse pass (vjp) gives one row, so it
+costs m. `jacobian` counts both and takes forward mode when n <= m.
 """
 
 import time
@@ -48,8 +48,14 @@ for shape, n, m in (("tall", 2, 400), ("square", 50, 50), ("wide", 400, 2)):
     f, x = make_function(n, m), rng.standard_normal(n)
     print(f"{shape}: {n} inputs, {m} outputs")
     (by_columns, forward_passes), (by_rows, reverse_passes) = column_by_column(f, x), row_by_row(f, x)
-    check(f"{forward_passes} forward passes or {reverse_passes} reverse passes", (forward_passes, reverse_passes) == (n, m))
-    same = [np.allclose(J, by_columns, rtol=1e-12, atol=1e-14) for J in (by_rows, fg.jacfwd(f)(x), fg.jacrev(f)(x), fg.jacobian(f)(x))]
+    check(
+        f"{forward_passes} forward passes or {reverse_passes} reverse passes",
+        (forward_passes, reverse_passes) == (n, m),
+    )
+    same = [
+        np.allclose(J, by_columns, rtol=1e-12, atol=1e-14)
+        for J in (by_rows, fg.jacfwd(f)(x), fg.jacrev(f)(x), fg.jacobian(f)(x))
+    ]
     check("jvp by jvp, vjp by vjp, jacfwd, jacrev and jacobian give the same matrix", all(same))
     # Which mode `jacobian` took can be read off its program.
     forward, reverse, chosen = (str(fg.make_jaxpr(mode(f))(x)) for mode in (fg.jacfwd, fg.jacrev, fg.jacobian))

@@ -1,6 +1,6 @@
 """The gradient of every single example, in one call: vmap(grad(loss)).
 
-The mean loss has one gradient; this is about the hundreds that it is the mean of, as needed for clipping them one by one
+The mean loss has one gradient; this is about the many that it is the mean of, as needed for clipping them one by one
 (differential privacy), for their variance, or to find the examples that pull hardest.
 """
 
@@ -13,7 +13,12 @@ import fungrad as fg
 
 (images, classes), _ = load_digits()
 rng = np.random.default_rng(0)
-params = {"w1": rng.standard_normal((64, 32)) / 8, "b1": np.zeros(32), "w2": rng.standard_normal((32, 10)) / 6, "b2": np.zeros(10)}
+params = {
+    "w1": rng.standard_normal((64, 32)) / 8,
+    "b1": np.zeros(32),
+    "w2": rng.standard_normal((32, 10)) / 6,
+    "b2": np.zeros(10),
+}
 
 
 def loss(params, image, target):
@@ -49,7 +54,10 @@ print(f"  a Python loop    {1e3 * looped:7.1f} ms, {looped / batched:.0f} times 
 same = all(np.allclose(together[k], np.stack([g[k] for g in one_by_one]), rtol=1e-9, atol=1e-12) for k in params)
 check("both give the same gradients", same)
 whole = fg.grad(mean_loss)(params, images, targets)
-check("their mean is the gradient of the mean loss", all(np.allclose(together[k].mean(axis=0), whole[k], atol=1e-12) for k in params))
+check(
+    "their mean is the gradient of the mean loss",
+    all(np.allclose(together[k].mean(axis=0), whole[k], atol=1e-12) for k in params),
+)
 check("vmap is at least 3 times as fast as the loop", looped > 3 * batched)
 
 norms = np.sqrt(sum(np.sum(g.reshape(len(images), -1) ** 2, axis=1) for g in together.values()))

@@ -11,7 +11,7 @@ def chapter(title):
     print(f"\n== {title}")
 
 
-# ----------------------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------
 chapter("1. The gradient of a formula, against finite differences and complex step")
 
 
@@ -30,7 +30,7 @@ for name, d in (("fg.grad", gradient), ("finite differences", differences), ("co
 check("grad agrees with finite differences to 8 digits", np.allclose(gradient, differences, rtol=1e-8))
 check("grad agrees with complex step to rounding", np.allclose(gradient, complex_step, rtol=1e-14))
 
-# ----------------------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------
 chapter("2. The program behind it: a jaxpr, and its traces")
 
 
@@ -70,12 +70,14 @@ for k, v in enumerate(value):
     print(f"  {names[v]:>3} = {steps.get(v, f'x{k + 1}'):12} {value[v]:14.6f} {tangent[v]:14.6f} {adjoint[v]:16.6f}")
 adjoints = [adjoint[v] for v in jaxpr.jaxpr.invars]
 check("the last tangent is dg/dx1 = 1/x1 + x2 = 5.5", np.isclose(list(tangent.values())[-1], 5.5))
-check("the inputs' adjoints are both partial derivatives, 5.5 and 2 - cos 5", np.allclose(adjoints, [5.5, 2 - np.cos(5)]))
+check(
+    "the inputs' adjoints are both partial derivatives, 5.5 and 2 - cos 5", np.allclose(adjoints, [5.5, 2 - np.cos(5)])
+)
 check("fg.grad says the same", np.allclose(fg.grad(g, (0, 1))(2.0, 5.0), adjoints))
 print("The gradient is a program too. That of f:")
 print(fg.make_jaxpr(fg.grad(f))(3.0, 0.9))
 
-# ----------------------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------
 chapter("3. Forward mode: dual numbers, a + b eps with eps^2 = 0")
 
 
@@ -104,7 +106,7 @@ value, slope = fg.jvp(polynomial_and_wave, (1.5,), (1.0,))
 print(f"  dual numbers: {dual.a:.15f} + {dual.b:.15f} eps\n  fg.jvp:       {value:.15f}, {slope:.15f}")
 check("jvp computes with dual numbers", np.allclose((value, slope), (dual.a, dual.b), rtol=1e-15))
 
-# ----------------------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------
 chapter("4. Python loops and branches: the path taken is what is differentiated")
 
 
@@ -120,15 +122,17 @@ for x in (0.4, 1.1, 3.5):
     difference = (winding(x + h) - winding(x - h)) / (2 * h)
     check(f"at {x}: winding' = {fg.grad(winding)(x):.6f}", np.isclose(fg.grad(winding)(x), difference, rtol=1e-6))
 
-# ----------------------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------
 chapter("5. Any order: grad(grad(grad(tanh)))")
 
 third = fg.grad(fg.grad(fg.grad(np.tanh)))
 t = np.tanh(0.5)
 print(f"  tanh'''(0.5) = {third(0.5):.15f}")
-check("which is (1 - t^2)(6 t^2 - 2) with t = tanh(0.5)", np.isclose(third(0.5), (1 - t**2) * (6 * t**2 - 2), rtol=1e-13))
+check(
+    "which is (1 - t^2)(6 t^2 - 2) with t = tanh(0.5)", np.isclose(third(0.5), (1 - t**2) * (6 * t**2 - 2), rtol=1e-13)
+)
 
-# ----------------------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------
 chapter("6. Jacobians: a forward pass per input, or a reverse pass per output")
 
 
@@ -142,12 +146,15 @@ p = np.array([2.0, 0.6, 1.5])
 columns = [fg.jvp(polar, (p,), (e,))[1] for e in np.eye(3)]
 _, pull = fg.vjp(polar, p)
 rows = [pull(e)[0] for e in np.eye(2)]
-check(f"{len(columns)} forward passes and {len(rows)} reverse passes build the same matrix", np.allclose(np.stack(columns, 1), np.stack(rows)))
+check(
+    f"{len(columns)} forward passes and {len(rows)} reverse passes build the same matrix",
+    np.allclose(np.stack(columns, 1), np.stack(rows)),
+)
 check("as do jacfwd and jacrev", np.allclose(fg.jacfwd(polar)(p), rows) and np.allclose(fg.jacrev(polar)(p), rows))
 hessian = fg.hessian(lambda p: polar(p)[0])(p)
 check("the Hessian of its first output is forward over reverse, and symmetric", np.allclose(hessian, hessian.T))
 
-# ----------------------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------
 chapter("7. vmap: written for one example, run on all")
 
 matrix, batch = np.array([[2.0, 1.0], [0.5, 3.0]]), np.arange(10.0).reshape(5, 2)
@@ -159,9 +166,12 @@ def energy(matrix, x):
 
 per_example = fg.vmap(fg.grad(energy), in_axes=(None, 0))(matrix, batch)
 one_by_one = np.stack([fg.grad(energy)(matrix, x) for x in batch])
-check(f"vmap(grad(energy)) gives {per_example.shape[0]} gradients of shape {per_example.shape[1:]} at once", np.allclose(per_example, one_by_one))
+check(
+    f"vmap(grad(energy)) gives {per_example.shape[0]} gradients of shape {per_example.shape[1:]} at once",
+    np.allclose(per_example, one_by_one),
+)
 
-# ----------------------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------
 chapter("8. Pytrees: parameters in dicts and lists, gradients in the same")
 
 model = {"layers": [np.ones((2, 3)), np.full((3, 1), 0.5)], "bias": 0.1}
@@ -175,16 +185,24 @@ def output(model, x):
 
 slopes = fg.grad(output)(model, np.array([[0.3, -0.2]]))
 print("  ", fg.tree.map(np.shape, model), "->", fg.tree.map(np.shape, slopes))
-check("the gradient has the structure and the shapes of the model", fg.tree.map(np.shape, slopes) == fg.tree.map(np.shape, model))
+check(
+    "the gradient has the structure and the shapes of the model",
+    fg.tree.map(np.shape, slopes) == fg.tree.map(np.shape, model),
+)
 check("with respect to the bias it is 1", slopes["bias"] == 1)
 
-# ----------------------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------
 chapter("9. All together: 150 steps of gradient descent on handwritten digits")
 
 (images, classes), (test_images, test_classes) = load_digits()
 targets = np.eye(10)[classes]
 rng = np.random.default_rng(0)
-params = {"w1": rng.standard_normal((64, 32)) / 8, "b1": np.zeros(32), "w2": rng.standard_normal((32, 10)) / 6, "b2": np.zeros(10)}
+params = {
+    "w1": rng.standard_normal((64, 32)) / 8,
+    "b1": np.zeros(32),
+    "w2": rng.standard_normal((32, 10)) / 6,
+    "b2": np.zeros(10),
+}
 
 
 def scores(params, images):

@@ -39,7 +39,10 @@ start = time.perf_counter()
 print("1. Weights uniform in +-1/sqrt(inputs of the layer), learning rate 1e-4, 500 steps")
 scaled = rng.uniform(-1, 1, (D_IN, HIDDEN)) / np.sqrt(D_IN), rng.uniform(-1, 1, (HIDDEN, D_OUT)) / np.sqrt(HIDDEN)
 losses = train(scaled, 1e-4, 500)
-check(f"the loss falls from {losses[0]:.4g} to {losses[-1]:.4g}, by a factor of more than 100", losses[-1] < losses[0] / 100)
+check(
+    f"the loss falls from {losses[0]:.4g} to {losses[-1]:.4g}, by a factor of more than 100",
+    losses[-1] < losses[0] / 100,
+)
 check("it falls at every step", np.all(np.diff(losses) < 0))
 
 print("2. Standard normal weights: the loss is 50,000 times as large at first, so 1e-4 is too large a step")
@@ -50,6 +53,9 @@ check(f"it diverges: from {losses[0]:.4g} past {losses[-1]:.4g} after {len(losse
 
 print("3. Standard normal weights, learning rate 1e-6, 500 steps")
 losses = train(normal, 1e-6, 500)
-check(f"the loss falls from {losses[0]:.4g} to {losses[-1]:.4g}, by a factor of more than 1e8", losses[-1] < losses[0] / 1e8)
+check(
+    f"the loss falls from {losses[0]:.4g} to {losses[-1]:.4g}, by a factor of more than 1e8",
+    losses[-1] < losses[0] / 1e8,
+)
 
 print(f"{time.perf_counter() - start:.1f} s for 1000 gradients of {D_IN * HIDDEN + HIDDEN * D_OUT} weights")

@@ -1,8 +1,8 @@
 """fungrad: exact derivatives, batching and inspection of ordinary NumPy code.
 
 Transforms of functions (`grad`, `jvp`, `vjp`, `jacobian`, `hessian`, `vmap`, ...) nest in any order. Functions are
-written with
-``import numpy as np``; arguments and results may be pytrees (nested tuples, lists, dicts, dataclasses) of arrays.
+written with ``import numpy as np``; arguments and results may be pytrees (nested tuples, lists, dicts, dataclasses) of
+arrays.
 """
 
 from fungrad import errors, numpy, tree, tree_util

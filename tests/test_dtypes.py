@@ -170,6 +170,29 @@ def test_astype():
     np.testing.assert_array_equal(fg.grad(lambda x: (x.astype(complex) * 1j).imag.sum())(x), [1.0, 1.0])
 
 
+def test_float0_goes_through_transforms():
+    """Derivatives of integers, of dtype float0, are results like any other of a mapped or recorded function."""
+
+    def f(p):
+        return p["x"] * p["n"]
+
+    p = {"x": 2.0, "n": 3}
+    batch = {"x": np.array([1.0, 2.0]), "n": np.array([3, 4])}
+    mapped = fg.vmap(fg.grad(f, allow_int=True))(batch)
+    np.testing.assert_array_equal(mapped["x"], [3.0, 4.0])
+    assert (mapped["n"].dtype, mapped["n"].shape) == (fg.float0, (2,))
+    value, tangent = fg.vmap(lambda x: fg.jvp(lambda x: (x, x > 0), (x,), (x,)))(batch["x"])
+    assert (tangent[1].dtype, tangent[1].shape) == (fg.float0, (2,))
+    jaxpr = fg.make_jaxpr(fg.grad(f, allow_int=True))(p)
+    fg.check_jaxpr(jaxpr)
+    assert jaxpr.out_avals[0].dtype == fg.float0
+    assert fg.eval_shape(fg.grad(f, allow_int=True), p)["n"].dtype == fg.float0
+    nested = fg.grad(lambda x: fg.grad(f, allow_int=True)({"x": x, "n": 3})["x"] * x)(2.0)
+    assert nested == 3.0
+    _, aux = fg.grad(lambda x: (x, fg.grad(f, allow_int=True)({"x": x, "n": 3})), has_aux=True)(2.0)
+    assert aux["n"].dtype == fg.float0
+
+
 # --- complex --------------------------------------------------------------------------------------------------------
 
 
@@ -206,6 +229,34 @@ def test_real_arguments_in_complex_functions():
     j = fg.jvp(lambda x: x * (1 + 2j), (1.0,), (1.0,))[1]
     assert j == 1 + 2j
     assert fg.vjp(lambda x: x * (1 + 2j), 1.0)[1](1j)[0] == -2.0
+
+
+def _back_and_forth(z):
+    """Complex to real to complex to real ..., so that a missing real part on the way shows at the end."""
+    r = np.abs(z * (1 + 2j))
+    w = r * (0.5 + 1j) + z * np.angle(z + 3.0)
+    s = np.imag(w) * np.real(z)
+    return (s * 1j * w + np.conj(z) * r).imag * np.abs(w)
+
+
+def test_real_parts_are_taken_on_the_way():
+    """jvp against differences in two directions, vjp against jvp, for compositions that change the kind of dtype."""
+    z = np.array([0.5 + 0.3j, -0.2 + 1.1j])
+    eps = 1e-6
+    for t in (np.array([1.0, 0.5]) + 0j, np.array([1j, -2j]), np.array([0.3 + 1j, 1.0 - 0.5j])):
+        want = (_back_and_forth(z + eps * t) - _back_and_forth(z - eps * t)) / (2 * eps)
+        value, tangent = fg.jvp(_back_and_forth, (z,), (t,))
+        assert tangent.dtype == value.dtype == np.float64
+        np.testing.assert_allclose(tangent, want, rtol=1e-7)
+        ct = np.array([0.7, -1.3])
+        (z_bar,) = fg.vjp(_back_and_forth, z)[1](ct)
+        assert z_bar.dtype == np.complex128
+        assert (z_bar @ t).real == pytest.approx(ct @ tangent)
+        batched = fg.vmap(lambda z, t: fg.jvp(_back_and_forth, (z,), (t,))[1])(z, t)
+        np.testing.assert_allclose(batched, tangent)
+    x = np.array([0.5, -0.2])
+    want = (_back_and_forth(x + eps + 0j) - _back_and_forth(x - eps + 0j)) / (2 * eps)
+    np.testing.assert_allclose(fg.elementwise_grad(lambda x: _back_and_forth(x + 0j))(x), want, rtol=1e-7)
 
 
 def test_cauchy_riemann():

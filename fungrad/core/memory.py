@@ -16,8 +16,7 @@ def snapshot(x: Any) -> Any:
     """A constant as it is now.
 
     What a recording keeps of a constant is read later, when the user's program may have overwritten a NumPy array that
-    it
-    reuses as a buffer. So arrays are copied, unless they and the arrays that they are views of are read-only.
+    it reuses as a buffer. So arrays are copied, unless they and the arrays that they are views of are read-only.
     """
     if type(x) is not np.ndarray:
         return x
@@ -42,6 +41,16 @@ def copied(x: Any) -> Any:
     return x.copy() if type(x) is np.ndarray else x
 
 
+def _same(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
+    """Whether two arrays hold the same bits (nan equals itself)."""
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    if not (a.flags.c_contiguous and b.flags.c_contiguous):
+        return np.array_equal(a, b)
+    word = np.uint64 if a.itemsize % 8 == 0 else np.uint8
+    return np.array_equal(a.reshape(-1).view(word), b.reshape(-1).view(word))
+
+
 class Snapshots:
     """The snapshots of one recording: one for each array, as long as it has not changed since the last."""
 
@@ -55,7 +64,7 @@ class Snapshots:
         if type(x) is not np.ndarray or 0 in x.strides:
             return snapshot(x)
         known = self._taken.get(id(x))
-        if known is not None and known[0]() is x and np.array_equal(known[1], x):  # type: ignore[arg-type]
+        if known is not None and known[0]() is x and _same(known[1], x):
             return known[1]
         copy = snapshot(x)
         if copy is not x:

@@ -173,8 +173,7 @@ def as_operand(x: Any) -> Any:
     if isinstance(x, (np.ma.MaskedArray, np.matrix)):
         raise TypeError(
             f"a numpy {type(x).__name__} cannot be an operand beside a traced array: its mask or its own operators "
-            "would be lost. "
-            "Convert it with np.asarray(x), x.filled(value) or np.where(mask, ...)"
+            "would be lost. Convert it with x.filled(value), np.where(mask, ...) or np.array(matrix)"
         )
     array = np.asarray(x)
     if array.dtype.kind not in "biufc":

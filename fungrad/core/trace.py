@@ -77,8 +77,7 @@ class Recording:
         The function being recorded, for messages.
     of_user : bool
         Whether the user's code runs in it: then constants are copied (see `memory.snapshot`) and, in an abstract
-        recording, the
-        place of each operation is noted. False for what an interpreter records of its own rules.
+        recording, the place of each operation is noted. False for what an interpreter records of its own rules.
     """
 
     __slots__ = ("abstract", "append", "constants", "ended", "entries", "fresh", "fun", "level", "of_user", "transform")
@@ -211,10 +210,8 @@ class Tracer:
         if isinstance(value, ShapedArray):
             raise TracerIntegerConversionError(
                 f"an integer was needed at {here()}, but the value of this traced array of type {value!r} is not "
-                "known: "
-                f"{self.recording_that_hides().describe()} records without values. "
-                "Instead of plain[i] write fungrad.numpy.take(plain, i); a Python list, range or shape needs a number "
-                "from outside."
+                f"known: {self.recording_that_hides().describe()} records without values. Instead of plain[i] write "
+                "fungrad.numpy.take(plain, i); a Python list, range or shape needs a number from outside."
             )
         raise TypeError(
             f"only integers can be used as an index, got a traced array of type {self.aval!r} at {here()}; use int(x) "
@@ -230,12 +227,11 @@ class Tracer:
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         raise TracerArrayConversionError(
             f"NumPy asked for a plain array in place of a traced array of type {self.aval!r} at {here()}; its "
-            "derivative would be lost. "
-            "Instead of np.array([a, b]) or np.asarray write np.stack([a, b]) or np.concatenate; instead of z[0] = a "
-            "into a "
-            "plain NumPy array build the array from its parts (np.stack, np.concatenate, np.where); "
-            "instead of plain.dot(x) write plain @ x; instead of plain[x] write fungrad.numpy.take(plain, x). "
-            "To cut the derivative on purpose use fungrad.stop_gradient(x) where values are known."
+            "derivative would be lost. Instead of np.array([a, b]) or np.asarray write np.stack([a, b]) or "
+            "np.concatenate; instead of z[0] = a into a plain NumPy array build the array from its parts (np.stack, "
+            "np.concatenate, np.where); instead of plain.dot(x) write plain @ x; instead of plain[x] write "
+            "fungrad.numpy.take(plain, x). To cut the derivative on purpose use fungrad.stop_gradient(x) where "
+            "values are known."
         )
 
     def _concrete(self, what: str) -> Any:
@@ -243,19 +239,17 @@ class Tracer:
         if isinstance(value, ShapedArray):
             raise ConcretizationTypeError(
                 f"{what}(x) at {here()}: the value of this traced array of type {value!r} is not known, because "
-                f"{self.recording_that_hides().describe()} records without values. Stay with arrays (x.astype({what}), "
-                "np.floor), "
-                "or keep that argument out of the transform."
+                f"{self.recording_that_hides().describe()} records without values. Stay with arrays "
+                f"(x.astype({what}), np.floor), or keep that argument out of the transform."
             )
         return value
 
     def _would_drop(self, call: str, hint: str) -> ConcretizationTypeError:
         return ConcretizationTypeError(
-            f"{call} at {here()} would turn a traced array of type {self.aval!r} (made by {self.recording.describe()}) "
-            "into a plain number "
-            f"and silently drop its derivative. {hint}; z[i] = x into a plain NumPy array also calls it: build the "
-            "array with "
-            "np.stack or np.where instead. To cut the derivative on purpose use fungrad.stop_gradient(x)."
+            f"{call} at {here()} would turn a traced array of type {self.aval!r} (made by "
+            f"{self.recording.describe()}) into a plain number and silently drop its derivative. {hint}; z[i] = x "
+            "into a plain NumPy array also calls it: build the array with np.stack or np.where instead. To cut the "
+            "derivative on purpose use fungrad.stop_gradient(x)."
         )
 
     def recording_that_hides(self) -> Recording:

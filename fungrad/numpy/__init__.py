@@ -1,8 +1,7 @@
 """NumPy's functions for traced arrays, under NumPy's names and arguments.
 
 User code calls ``numpy`` itself; its two dispatch protocols (see ``dispatch``) find the functions here. Importing this
-package
-fills the tables and gives tracers their operators and methods.
+package fills the tables and gives tracers their operators and methods.
 """
 
 from fungrad.numpy import (

@@ -57,9 +57,8 @@ def _with_arguments(ufunc: np.ufunc, fun: Callable[..., Any], inputs: tuple[Any,
     name = f"numpy.{ufunc.__name__}"
     if kwargs.get("out") is not None:
         raise UnsupportedOperationError(
-            f"{name}(..., out=) or an augmented assignment (`a += x` with a plain NumPy array a) at {here()}: a traced "
-            "array "
-            "cannot be written into a plain one. Write a = a + x instead."
+            f"{name}(..., out=) or an augmented assignment (`a += x` with a plain NumPy array a) at {here()}: a "
+            "traced array cannot be written into a plain one. Write a = a + x instead."
         )
     if kwargs.get("where", True) is not True:
         raise UnsupportedOperationError(
@@ -76,14 +75,19 @@ def _with_arguments(ufunc: np.ufunc, fun: Callable[..., Any], inputs: tuple[Any,
     return fun(*inputs)
 
 
+_HINTS: dict[Any, str] = {
+    np.copyto: "np.full_like(plain, x) and np.copyto write into a plain array; write np.broadcast_to(x, shape) instead",
+}
+"""What to write instead of functions that cannot work, where composing does not help."""
+
+
 def array_function(self: Tracer, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
     """NEP 18: a NumPy function was called with a traced array among its arguments."""
     fun = FUNCTIONS.get(func)
     if fun is None:
         name = f"{func.__module__}.{func.__name__}"
-        raise UnsupportedOperationError(
-            f"{name} at {here()} does not support traced arrays; compose it from functions that do"
-        )
+        hint = _HINTS.get(func, "compose it from functions that do")
+        raise UnsupportedOperationError(f"{name} at {here()} does not support traced arrays; {hint}")
     return fun(*args, **kwargs)
 
 

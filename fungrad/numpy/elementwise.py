@@ -226,9 +226,9 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
     value = known_value(condition)
     if isinstance(value, ShapedArray):
         raise NonConcreteBooleanIndexError(
-            f"numpy.where(condition) at {here()}: how many elements of this traced array of type {value!r} are true is "
-            "not known, "
-            "because it is recorded without values. Use the form with three arguments, np.where(condition, x, y)."
+            f"numpy.where(condition) at {here()}: how many elements of this traced array of type {value!r} are true "
+            "is not known, because it is recorded without values. Use the form with three arguments, "
+            "np.where(condition, x, y)."
         )
     return np.nonzero(value)
 
@@ -318,8 +318,7 @@ def real_if_close(a: Any, tol: float = 100) -> Any:
     if isinstance(part, ShapedArray):
         raise ConcretizationTypeError(
             f"numpy.real_if_close at {here()}: whether the result is real depends on values, and this traced array of "
-            "type "
-            f"{typeof(a)!r} is recorded without values. Use np.real(a), or leave it complex."
+            f"type {typeof(a)!r} is recorded without values. Use np.real(a), or leave it complex."
         )
     limit = np.finfo(part.dtype).eps * tol if tol > 1 else tol
     return complex_parts.real(a) if np.all(np.absolute(part) < limit) else a

@@ -1,8 +1,7 @@
 """NumPy's functions that sort and search.
 
 Sorted values have a derivative: that of the elements which they are. Orders and positions have none. Where the *shape*
-of
-a result depends on the values (nonzero, unique) these must be known, so not under vmap.
+of a result depends on the values (nonzero, unique) these must be known, so not under vmap.
 """
 
 from __future__ import annotations
@@ -137,10 +136,9 @@ def _known(call: str, x: Any) -> Any:
     if isinstance(value, ShapedArray):
         raise ConcretizationTypeError(
             f"numpy.{call} at {here()}: the shape of the result depends on the values of this traced array of type "
-            f"{value!r}, which are "
-            "not known under vmap and other recordings without values. Keep the shape: use np.where(mask, x, 0) and "
-            "masked "
-            "reductions, np.argmax, np.sort; or keep that argument out of the transform."
+            f"{value!r}, which are not known under vmap and other recordings without values. Keep the shape: use "
+            "np.where(mask, x, 0) and masked reductions, np.argmax, np.sort; or keep that argument out of the "
+            "transform."
         )
     return value
 

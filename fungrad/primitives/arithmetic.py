@@ -42,7 +42,7 @@ def _div(x: Any, y: Any) -> Any:
         return np.divide(x, y).item()  # Python numbers: NumPy's inf or nan, and its warning
 
 
-div_p = Elementwise("div", _div, lambda t, y: div(t, y), lambda t, y, out: neg(div(mul(t, out), y)))
+div_p = Elementwise("div", _div, lambda t, y: div(t, y), lambda t, y, out: mul(t, div(out, neg(y))))
 div: Callable[..., Any] = div_p.function
 
 

@@ -4,8 +4,8 @@
     pmax   the maximum over the axis   ties share the derivative equally; likewise pmin
 
 A collective is recorded as an equation with the axis's name and size. The batch interpreter of the `vmap` with that
-name reduces
-the batch axis; any other interpreter sees a value that is the same for all examples, and so does the implementation.
+name reduces the batch axis; any other interpreter sees a value that is the same for all examples, and so does the
+implementation.
 
 The names in scope are kept in a context variable, which is per thread and is restored when `bind_axis` ends, also by
 an exception.

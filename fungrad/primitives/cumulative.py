@@ -5,9 +5,8 @@
 
 The combination of two neighbouring spans of elements, each a value and its tangent, is associative: (p, t) and (q, s)
 make (p q, t q + p s) for products. A cumulative scan by such a combination takes 2 n of them in 2 log n array
-operations
-(Blelloch 1990, Prefix Sums and Their Applications), divides by nothing, so that zeros are no exception, and consists of
-primitives, so that it can be differentiated again.
+operations (Blelloch 1990, Prefix Sums and Their Applications), divides by nothing, so that zeros are no exception, and
+consists of primitives, so that it can be differentiated again.
 """
 
 from __future__ import annotations

@@ -104,10 +104,8 @@ class Selection:
             if not -n <= i < n:
                 raise TransformValueError(
                     f"fungrad.{self.transform} differentiates {describe_function(self.fun)} with respect to "
-                    f"argnums={argnums!r}, which needs at "
-                    f"least {i + 1 if i >= 0 else -i} positional arguments, but the call passed {n}. Arguments passed "
-                    "by keyword are "
-                    "differentiated with argnames="
+                    f"argnums={argnums!r}, which needs at least {i + 1 if i >= 0 else -i} positional arguments, but "
+                    f"the call passed {n}. Arguments passed by keyword are differentiated with argnames="
                 )
             positions.append(int(i) % n)
         if len(set(positions)) != len(positions):
@@ -142,8 +140,7 @@ class Selection:
             return parameters.index(name)
         raise TransformValueError(
             f"fungrad.{self.transform}: argnames={name!r}, but the call of {describe_function(self.fun)} passed no "
-            "such argument "
-            f"(it passed {len(self.args)} by position and {sorted(self.kwargs)} by keyword)"
+            f"such argument (it passed {len(self.args)} by position and {sorted(self.kwargs)} by keyword)"
         )
 
     def call(self, target: Any) -> Any:
@@ -208,7 +205,9 @@ def arrays(transform: str, fun: Any, target: Any, leaves: Sequence[Any], what: s
 def is_operand(x: Any) -> bool:
     """Whether a leaf can be computed with as it is."""
     kind = type(x)
-    return kind is Tracer or (kind in OPERAND_TYPES and (kind is not np.ndarray or x.dtype.kind in "biufc"))
+    return kind is Tracer or (
+        kind in OPERAND_TYPES and (kind is not np.ndarray or x.dtype.kind in "biufc" or x.dtype == FLOAT0)
+    )
 
 
 def as_array(transform: str, fun: Any, x: Any, where: str) -> Any:
@@ -216,8 +215,8 @@ def as_array(transform: str, fun: Any, x: Any, where: str) -> Any:
     if isinstance(x, (np.ma.MaskedArray, np.matrix)):
         raise NonDifferentiableError(
             f"fungrad.{transform}: {where} is a numpy {type(x).__name__}, whose mask or own operators would be lost "
-            f"(in a call of {describe_function(fun)}); "
-            "convert it with np.asarray(x), x.filled(value) or np.where(mask, ...)"
+            f"(in a call of {describe_function(fun)}); convert it with x.filled(value), np.where(mask, ...) or "
+            "np.array(matrix)"
         )
     if isinstance(x, np.ndarray) and x.dtype.kind in "biufc":
         return np.asarray(x)
@@ -258,9 +257,9 @@ def check_differentiable(
             else "convert it with .astype(float)"
         )
         raise NonDifferentiableError(
-            f"fungrad.{transform} needs real or complex floating-point inputs, but the argument{path_of(target, k)} of "
-            f"{describe_function(fun)} has type "
-            f"{aval!r}: {hint}, or pass allow_int=True to get float0 zeros for it."
+            f"fungrad.{transform} needs real or complex floating-point inputs, but the argument{path_of(target, k)} "
+            f"of {describe_function(fun)} has type {aval!r}: {hint}, or pass allow_int=True to get float0 zeros for "
+            "it."
         )
     if holomorphic and any(a.dtype.kind != "c" for a in leaves.avals):
         raise NonDifferentiableError(
@@ -291,8 +290,7 @@ def check_tangents(
             if received.dtype != FLOAT0:
                 raise TransformTypeError(
                     f"fungrad.{transform}: {what}{paths(k)} belongs to an array of type {aval!r}, whose only tangent "
-                    "is a zero of dtype float0 "
-                    f"(np.zeros({aval.shape}, fungrad.float0)), got {received!r}"
+                    f"is a zero of dtype float0 (np.zeros({aval.shape}, fungrad.float0)), got {received!r}"
                 )
             continue
         if received.shape != aval.shape:

@@ -53,21 +53,17 @@ def value_and_grad(
     -------
     callable
         With the arguments of ``fun``; returns ``(value, gradient)``, or ``((value, aux), gradient)`` with aux. For an
-        int
-        argnums the gradient has the tree, shapes and dtypes of that argument; for a sequence it is a tuple of such;
-        for a str it is that
-        argument's, for a sequence of str a dict.
+        int argnums the gradient has the tree, shapes and dtypes of that argument; for a sequence it is a tuple of such;
+        for a str it is that argument's, for a sequence of str a dict.
 
     Raises
     ------
     TransformTypeError, TransformValueError, NonDifferentiableError
         If the result is not a real scalar, an input is an integer or no array, or argnums is out of range.
 
-    Notes
-    -----
-    The cost is that of one evaluation and one reverse pass, at most about five times that of ``fun`` whatever the
-    number of inputs.
-    For complex inputs the gradient of a real function is df/dx - 1j df/dy: follow its conjugate downhill.
+    Notes ----- The cost is that of one evaluation and one reverse pass, at most about five times that of ``fun``
+    whatever the number of inputs. For complex inputs the gradient of a real function is df/dx - 1j df/dy: follow its
+    conjugate downhill.
 
     Examples
     --------
@@ -136,8 +132,8 @@ def value_and_gradient_of(
         if len(result.values) != 1 or not tree.treedef_is_leaf(result.treedef):
             raise TransformTypeError(
                 f"fungrad.{transform} needs a function that returns one scalar, but {describe_function(fun)} returned "
-                f"a pytree {result.treedef}. "
-                "Return the scalar alone (has_aux=True carries extra results), or use fungrad.jacrev or fungrad.vjp."
+                f"a pytree {result.treedef}. Return the scalar alone (has_aux=True carries extra results), or use "
+                "fungrad.jacrev or fungrad.vjp."
             )
         aval = result.avals[0]
         _check_scalar(transform, fun, aval, holomorphic)
@@ -195,8 +191,7 @@ def elementwise_grad(
     -------
     callable
         With the arguments of ``fun``; returns the sum over the outputs' derivatives, which for a function that works
-        element by element
-        is the derivative of each element, in one reverse pass.
+        element by element is the derivative of each element, in one reverse pass.
 
     Examples
     --------

@@ -60,9 +60,8 @@ def make_jaxpr(
     Returns
     -------
     callable
-        With the arguments of ``fun`` (arrays, or anything with shape and dtype); returns a ClosedJaxpr, which prints
-        as text
-        (``fungrad.show_jaxpr(j, source=True)`` adds the user's lines).
+        With the arguments of ``fun`` (arrays, or anything with shape and dtype); returns a ClosedJaxpr, which prints as
+        text (``fungrad.show_jaxpr(j, source=True)`` adds the user's lines).
 
     Raises
     ------

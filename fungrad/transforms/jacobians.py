@@ -56,9 +56,8 @@ def jacobian(
     argnums, has_aux, holomorphic, allow_int, argnames
         As for `value_and_grad`.
     mode : {"auto", "fwd", "rev"}
-        Forward mode costs one pass per input element, reverse mode one per output element. "auto" counts both and
-        takes forward mode
-        when the inputs are no more than the outputs.
+        Forward mode costs one pass per input element, reverse mode one per output element. "auto" counts both and takes
+        forward mode when the inputs are no more than the outputs.
     chunk_size : int, optional
         How many passes go together in one batch; less memory for more time. Default: all.
 
@@ -66,8 +65,7 @@ def jacobian(
     -------
     callable
         With the arguments of ``fun``; returns the tree of the result, with at each leaf the tree of the argument, with
-        arrays of shape
-        ``out.shape + in.shape``; followed by aux if has_aux.
+        arrays of shape ``out.shape + in.shape``; followed by aux if has_aux.
 
     Raises
     ------
@@ -249,8 +247,7 @@ def _check_types(
             if a.dtype.kind == "c" and not holomorphic:
                 raise NonDifferentiableError(
                     f"fungrad.{transform} needs real {side}s, but {where}. For a holomorphic function pass "
-                    "holomorphic=True; else split it "
-                    "into real and imaginary parts, or use jvp and vjp."
+                    "holomorphic=True; else split it into real and imaginary parts, or use jvp and vjp."
                 )
             if a.dtype.kind != "c" and holomorphic:
                 raise NonDifferentiableError(

@@ -99,8 +99,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     -------
     tuple
         ``(result, vjp_fun)``, followed by aux if has_aux. ``vjp_fun(cotangent)`` takes the tree, shapes and dtypes of
-        the
-        result and always returns a tuple with one entry per primal; it can be called any number of times.
+        the result and always returns a tuple with one entry per primal; it can be called any number of times.
 
     Raises
     ------
@@ -140,8 +139,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     -------
     tuple
         ``(result, f_jvp)``, followed by aux if has_aux. ``f_jvp(*tangents)`` is the tangent of the result: the same as
-        `jvp`, but
-        everything that depends on the point alone has been computed once. Its program is ``f_jvp.jaxpr``.
+        `jvp`, but everything that depends on the point alone has been computed once. Its program is ``f_jvp.jaxpr``.
 
     Raises
     ------
@@ -251,8 +249,9 @@ def hvp(fun: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     array([6., 0.])
     """
     check_callable("hvp", fun)
+    if isinstance(primals, (tuple, list)):
+        check_differentiable("hvp", fun, Leaves("hvp", fun, tuple(primals), "primals"), tuple(primals), False, False)
     leaves, active = _primals_and_tangents("hvp", fun, primals, tangents)
-    check_differentiable("hvp", fun, leaves, tuple(primals), False, False)
     argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))
     gradient = value_and_gradient_of("hvp", fun, argnums)
     result = Result("hvp", fun, lambda target: gradient(*target)[1], leaves, False)

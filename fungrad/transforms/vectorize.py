@@ -37,8 +37,7 @@ def vmap(
         A function of pytrees of arrays.
     in_axes : int, None, or pytree of these
         Which axis of each argument to map over: an int or None for all, or a tuple or list with one entry per
-        positional argument,
-        each a prefix of that argument's tree. None does not map; negative axes count from the end.
+        positional argument, each a prefix of that argument's tree. None does not map; negative axes count from the end.
         Keyword arguments are mapped over axis 0.
     out_axes : int, None, or pytree of these
         Where the mapped axis goes in each result, a prefix of the result's tree; None only for results that do not
@@ -60,9 +59,8 @@ def vmap(
     Raises
     ------
     TransformValueError
-        If the sizes of the mapped axes differ (the message lists them), in_axes does not fit the arguments, or
-        out_axes is None for
-        a mapped result.
+        If the sizes of the mapped axes differ (the message lists them), in_axes does not fit the arguments, or out_axes
+        is None for a mapped result.
     TracerBoolConversionError
         In ``fun``, where Python control flow depends on mapped values.
 
@@ -75,7 +73,7 @@ def vmap(
     check_callable("vmap", fun)
     if isinstance(in_axes, list):
         in_axes = tuple(in_axes)
-    if not isinstance(in_axes, (int, tuple, type(None))):
+    if not isinstance(in_axes, (int, np.integer, tuple, type(None))):
         raise TransformTypeError(
             "fungrad.vmap: in_axes must be an int, None, or a tuple with one entry per positional argument, got "
             f"{in_axes!r}"

@@ -26,10 +26,34 @@ _MATMUL = [
     _two("matmul matrix vector", np.matmul, (2, 3), (3,), ((4, 2, 3), (3,)), ((1, 2, 3), (3,)), ((2, 1), (1,))),
     _two("matmul vector matrix", np.matmul, (3,), (3, 4), ((3,), (2, 3, 4)), ((3,), (1, 3, 1))),
     _two("matmul stack", np.matmul, (5, 2, 3), (5, 3, 4), ((0, 2, 3), (0, 3, 2)), ((5, 1, 3), (5, 3, 1))),
-    _two("matmul broadcast", np.matmul, (5, 2, 3), (3, 4), ((2, 3), (5, 3, 4)), ((1, 2, 3), (5, 3, 4)), ((5, 2, 3), (1, 3, 4))),
-    _two("matmul broadcast two", np.matmul, (2, 1, 2, 3), (5, 3, 4), ((2, 1, 2, 3), (1, 5, 3, 2)), ((1, 1, 2, 3), (1, 3, 2))),
+    _two(
+        "matmul broadcast",
+        np.matmul,
+        (5, 2, 3),
+        (3, 4),
+        ((2, 3), (5, 3, 4)),
+        ((1, 2, 3), (5, 3, 4)),
+        ((5, 2, 3), (1, 3, 4)),
+    ),
+    _two(
+        "matmul broadcast two",
+        np.matmul,
+        (2, 1, 2, 3),
+        (5, 3, 4),
+        ((2, 1, 2, 3), (1, 5, 3, 2)),
+        ((1, 1, 2, 3), (1, 3, 2)),
+    ),
     _two("matmul transposed", lambda x, y: x.T @ y.T, (3, 2), (4, 3)),
-    _two("matmul of integers", np.matmul, (2, 3), (3, 4), ((2, 2, 3), (3,)), domain=(-5, 5), integers=(0, 1), differentiable=False),
+    _two(
+        "matmul of integers",
+        np.matmul,
+        (2, 3),
+        (3, 4),
+        ((2, 2, 3), (3,)),
+        domain=(-5, 5),
+        integers=(0, 1),
+        differentiable=False,
+    ),
     _two("matmul integer float", np.matmul, (2, 3), (3, 4), integers=(0,), domain=((-5, 5), (-2.0, 2.0))),
     _two("matmul of booleans", np.matmul, (2, 3), (3, 4), booleans=(0, 1), differentiable=False),
     _two("vecdot", np.vecdot, (2, 3), (2, 3), ((3,), (4, 3)), ((2, 1, 3), (4, 3))),
@@ -69,7 +93,12 @@ _DOT = [
 
 
 def _einsum(text: str, *shapes: Shape, **rest: Any) -> Row:
-    return Row(f"einsum {text}", lambda *xs: np.einsum(text, *xs), shapes, **{"primitives": _CONTRACT if len(shapes) > 1 else (), **rest})
+    return Row(
+        f"einsum {text}",
+        lambda *xs: np.einsum(text, *xs),
+        shapes,
+        **{"primitives": _CONTRACT if len(shapes) > 1 else (), **rest},
+    )
 
 
 _EINSUM = [
@@ -133,13 +162,34 @@ _EINSUM = [
     _einsum("ij->i", (2, 3), booleans=(0,), differentiable=False),
     Row("einsum lists", lambda x, y: np.einsum(x, [0, 1], y, [1, 2], [2, 0]), ((2, 3), (3, 4)), primitives=_CONTRACT),
     Row("einsum lists implicit", lambda x, y: np.einsum(x, [4, 1], y, [1, 0]), ((2, 3), (3, 4)), primitives=_CONTRACT),
-    Row("einsum lists ellipsis", lambda x, y: np.einsum(x, [..., 1], y, [1, 2], [..., 2]), ((2, 3), (3, 4)), primitives=_CONTRACT),
-    Row("einsum constant", lambda x: np.einsum("ij,jk->ik", x, np.arange(6.0).reshape(3, 2)), ((2, 3),), primitives=_CONTRACT),
+    Row(
+        "einsum lists ellipsis",
+        lambda x, y: np.einsum(x, [..., 1], y, [1, 2], [..., 2]),
+        ((2, 3), (3, 4)),
+        primitives=_CONTRACT,
+    ),
+    Row(
+        "einsum constant",
+        lambda x: np.einsum("ij,jk->ik", x, np.arange(6.0).reshape(3, 2)),
+        ((2, 3),),
+        primitives=_CONTRACT,
+    ),
     Row("einsum number", lambda x: np.einsum("ij,->j", x, 2.0), ((2, 3),)),
-    Row("einsum optimize", lambda x, y: np.einsum("ij,jk->ik", x, y, optimize="greedy"), ((2, 3), (3, 4)), primitives=_CONTRACT),
+    Row(
+        "einsum optimize",
+        lambda x, y: np.einsum("ij,jk->ik", x, y, optimize="greedy"),
+        ((2, 3), (3, 4)),
+        primitives=_CONTRACT,
+    ),
     Row("einsum dtype", lambda x, y: np.einsum("ij,jk->ik", x, y, dtype="D"), ((2, 3), (3, 4)), primitives=_CONTRACT),
     Row("einsum mixed dtypes", lambda x, y: np.einsum("ij,jk->i", x, y.real), ((2, 3), (3, 4)), primitives=_CONTRACT),
-    Row("attention", lambda q, k, v: _attention(q, k, v), ((2, 3, 4), (2, 5, 4), (2, 5, 2)), dtypes="df", primitives=_CONTRACT),
+    Row(
+        "attention",
+        lambda q, k, v: _attention(q, k, v),
+        ((2, 3, 4), (2, 5, 4), (2, 5, 2)),
+        dtypes="df",
+        primitives=_CONTRACT,
+    ),
 ]
 
 

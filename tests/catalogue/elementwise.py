@@ -1,4 +1,4 @@
-"""Rows of the elementwise functions: arithmetic, exponentials, trigonometry, rounding, comparisons, complex parts, ..."""
+"""Rows for the elementwise primitives and NumPy's ufuncs."""
 
 from __future__ import annotations
 
@@ -159,19 +159,54 @@ _COMPARISONS = [
     _one("bitwise_count", np.bitwise_count, (-4, 9), integers=(0,), **_LOCALLY_CONSTANT),
     *[_one(fun.__name__, fun, **_LOCALLY_CONSTANT) for fun in (np.isfinite, np.isinf, np.isnan)],
     _one("signbit", np.signbit, dtypes="df", **_LOCALLY_CONSTANT),
-    _one("isposinf, isneginf", lambda x: (np.isposinf(x + _SPECIAL), np.isneginf(x + _SPECIAL)), dtypes="df", **_LOCALLY_CONSTANT, **_NO_PRIMITIVE),
-    _one("isreal, iscomplex", lambda x: (np.isreal(x), np.iscomplex(x), np.isreal(x.real)), **_LOCALLY_CONSTANT, **_NO_PRIMITIVE),
+    _one(
+        "isposinf, isneginf",
+        lambda x: (np.isposinf(x + _SPECIAL), np.isneginf(x + _SPECIAL)),
+        dtypes="df",
+        **_LOCALLY_CONSTANT,
+        **_NO_PRIMITIVE,
+    ),
+    _one(
+        "isreal, iscomplex",
+        lambda x: (np.isreal(x), np.iscomplex(x), np.isreal(x.real)),
+        **_LOCALLY_CONSTANT,
+        **_NO_PRIMITIVE,
+    ),
     _two("isclose", np.isclose, **_LOCALLY_CONSTANT),
     _two("allclose", lambda x, y: np.allclose(x, y, atol=10.0), **_LOCALLY_CONSTANT, **_NO_PRIMITIVE),
-    _two("isclose, all arguments", lambda x, y: np.isclose(x, y, 0.5, atol=0.1, equal_nan=True), **_LOCALLY_CONSTANT, **_NO_PRIMITIVE),
+    _two(
+        "isclose, all arguments",
+        lambda x, y: np.isclose(x, y, 0.5, atol=0.1, equal_nan=True),
+        **_LOCALLY_CONSTANT,
+        **_NO_PRIMITIVE,
+    ),
 ]
 
 _SELECTION = [
-    Row("where", np.where, ((2, 3), (2, 3), (2, 3)), booleans=(0,), more_shapes=(((3,), (2, 1), ()), ((), (3,), (3,))), primitives=("where",)),
-    _two("where, condition of the operands", lambda x, y: np.where(x > y, x * y, y), ((-2.0, -0.1), (0.1, 2.0)), "df", **_NO_PRIMITIVE),
+    Row(
+        "where",
+        np.where,
+        ((2, 3), (2, 3), (2, 3)),
+        booleans=(0,),
+        more_shapes=(((3,), (2, 1), ()), ((), (3,), (3,))),
+        primitives=("where",),
+    ),
+    _two(
+        "where, condition of the operands",
+        lambda x, y: np.where(x > y, x * y, y),
+        ((-2.0, -0.1), (0.1, 2.0)),
+        "df",
+        **_NO_PRIMITIVE,
+    ),
     _one("where with numbers", lambda x: np.where(np.array([True, False, True]), x, 1.5), **_NO_PRIMITIVE),
     Row("where, long", lambda x: np.where(_MASK, x * x, 0) + np.where(_MASK, 0, x), ((_MASK.size,),), dtypes="df"),
-    _one("where, safe logarithm", lambda x: np.where(x > 0, np.log(np.where(x > 0, x, 1)), 0.0), (-2.0, -0.1), "df", **_NO_PRIMITIVE),
+    _one(
+        "where, safe logarithm",
+        lambda x: np.where(x > 0, np.log(np.where(x > 0, x, 1)), 0.0),
+        (-2.0, -0.1),
+        "df",
+        **_NO_PRIMITIVE,
+    ),
 ]
 
 _EXTREMA = [
@@ -185,7 +220,12 @@ _EXTREMA = [
     _one("clip, method", lambda x: x.clip(max=1.0), (-2.0, 0.9), "df", **_NO_PRIMITIVE),
     _one("clip of integers", lambda n: np.clip(n, -3, 2), (-5, 5), integers=(0,), **_LOCALLY_CONSTANT, **_NO_PRIMITIVE),
     _one("nan_to_num", lambda x: np.nan_to_num(x + _SPECIAL), dtypes="df", **_NO_PRIMITIVE),
-    _one("nan_to_num, all arguments", lambda x: np.nan_to_num(x + _SPECIAL, nan=1.0, posinf=2.0, neginf=-2.0), dtypes="df", **_NO_PRIMITIVE),
+    _one(
+        "nan_to_num, all arguments",
+        lambda x: np.nan_to_num(x + _SPECIAL, nan=1.0, posinf=2.0, neginf=-2.0),
+        dtypes="df",
+        **_NO_PRIMITIVE,
+    ),
     _one("nan_to_num of complex numbers", lambda x: np.nan_to_num(x + _SPECIAL_COMPLEX), dtypes="DF", **_NO_PRIMITIVE),
 ]
 

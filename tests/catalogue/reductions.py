@@ -17,7 +17,9 @@ _NO_DERIVATIVE: dict[str, Any] = {"differentiable": False, "distinct": True}
 _MASK = np.array([[True, False, True, True], [False, True, True, False], [True, True, True, True]])
 
 
-def _per_axis(name: str, fun: Any, axes: tuple[Any, ...] = _AXES, primitives: tuple[str, ...] = (), **more: Any) -> list[Row]:
+def _per_axis(
+    name: str, fun: Any, axes: tuple[Any, ...] = _AXES, primitives: tuple[str, ...] = (), **more: Any
+) -> list[Row]:
     """A row for each way to name the axes, and one with all of them that also tries other shapes."""
     other_shapes = more.pop("more_shapes", ())
     rows = [Row(f"{name} axis={k}", lambda x, k=k: fun(x, axis=k), _X, primitives=primitives, **more) for k in axes]
@@ -71,16 +73,46 @@ _TRUTH: dict[str, Any] = {"dtypes": "df", "differentiable": False, "more_shapes"
 _POSITIONS = [
     *_per_axis("argmax", np.argmax, (None, 0, -1), ("argmax",), **_NO_DERIVATIVE),
     *_per_axis("argmin", np.argmin, (None, 0, -1), ("argmin",), **_NO_DERIVATIVE),
-    Row("argmax keepdims", lambda x: (np.argmax(x, axis=1, keepdims=True), np.argmin(x, keepdims=True)), _X, **_NO_DERIVATIVE),
+    Row(
+        "argmax keepdims",
+        lambda x: (np.argmax(x, axis=1, keepdims=True), np.argmin(x, keepdims=True)),
+        _X,
+        **_NO_DERIVATIVE,
+    ),
     Row("argmax of scalars", lambda x: np.argmax(x) + np.argmin(x), ((),), **_NO_DERIVATIVE),
     *_per_axis("all", lambda x, axis=None: np.all(x > -1.0, axis=axis), primitives=("all",), **_TRUTH),
     *_per_axis("any", lambda x, axis=None: np.any(x > 1.0, axis=axis), primitives=("any",), **_TRUTH),
     Row("all of numbers", lambda x: np.all(x, axis=0) & np.any(x, axis=0, keepdims=True), _X, differentiable=False),
-    Row("all any where", lambda x: (np.all(x > 0, axis=0, where=_MASK), np.any(x > 0, axis=0, where=_MASK)), _X, dtypes="df", differentiable=False),
+    Row(
+        "all any where",
+        lambda x: (np.all(x > 0, axis=0, where=_MASK), np.any(x > 0, axis=0, where=_MASK)),
+        _X,
+        dtypes="df",
+        differentiable=False,
+    ),
     Row("all any methods", lambda x: (x.all(1), (x > 0).any()), _X, dtypes="df", differentiable=False),
-    Row("logical reduce", lambda x: (np.logical_and.reduce(x > 0), np.logical_or.reduce(x > 0, axis=1)), _X, dtypes="df", differentiable=False),
-    *_per_axis("count_nonzero", np.count_nonzero, (None, 0, (0, 1)), ("count_nonzero",), differentiable=False, more_shapes=_ANY_SHAPE),
-    Row("count_nonzero keepdims", lambda x: np.count_nonzero(x > 0, axis=1, keepdims=True), _X, dtypes="df", differentiable=False),
+    Row(
+        "logical reduce",
+        lambda x: (np.logical_and.reduce(x > 0), np.logical_or.reduce(x > 0, axis=1)),
+        _X,
+        dtypes="df",
+        differentiable=False,
+    ),
+    *_per_axis(
+        "count_nonzero",
+        np.count_nonzero,
+        (None, 0, (0, 1)),
+        ("count_nonzero",),
+        differentiable=False,
+        more_shapes=_ANY_SHAPE,
+    ),
+    Row(
+        "count_nonzero keepdims",
+        lambda x: np.count_nonzero(x > 0, axis=1, keepdims=True),
+        _X,
+        dtypes="df",
+        differentiable=False,
+    ),
 ]
 
 _MEANS = [
@@ -101,9 +133,24 @@ _MEANS = [
     Row("standard score", lambda x: (x - x.mean(0)) / x.std(0), _X, dtypes="df", tolerance=1e-5),
     Row("average", np.average, _X),
     Row("average weights", lambda x, w: np.average(x, axis=0, weights=w), ((3, 4), (3, 4)), ((-2, 2), (0.5, 1.5))),
-    Row("average weights of an axis", lambda x, w: np.average(x, axis=1, weights=w), ((3, 4), (4,)), ((-2, 2), (0.5, 1.5))),
-    Row("average weights of two axes", lambda x, w: np.average(x, axis=(2, 0), weights=w), ((2, 3, 4), (4, 2)), ((-2, 2), (0.5, 1.5))),
-    Row("average returned", lambda x, w: np.average(x, weights=w, returned=True), ((3, 4), (3, 4)), ((-2, 2), (0.5, 1.5))),
+    Row(
+        "average weights of an axis",
+        lambda x, w: np.average(x, axis=1, weights=w),
+        ((3, 4), (4,)),
+        ((-2, 2), (0.5, 1.5)),
+    ),
+    Row(
+        "average weights of two axes",
+        lambda x, w: np.average(x, axis=(2, 0), weights=w),
+        ((2, 3, 4), (4, 2)),
+        ((-2, 2), (0.5, 1.5)),
+    ),
+    Row(
+        "average returned",
+        lambda x, w: np.average(x, weights=w, returned=True),
+        ((3, 4), (3, 4)),
+        ((-2, 2), (0.5, 1.5)),
+    ),
     Row("median odd", lambda x: np.median(x), ((3, 3),), distinct=True, dtypes="df"),
     Row("median even", lambda x: np.median(x, axis=1, keepdims=True), _X, distinct=True, dtypes="df"),
     Row("median axes", lambda x: np.median(x, axis=(2, 0)), ((2, 3, 2),), distinct=True, dtypes="df"),
@@ -137,7 +184,14 @@ _ACCUMULATIONS = [
     Row("cumprod of integers", lambda x: np.cumprod(x, axis=1), _X, (1, 4), integers=(0,), differentiable=False),
     Row("add.accumulate", np.add.accumulate, _X),
     Row("multiply.accumulate", lambda x: np.multiply.accumulate(x, axis=1), _X, (0.4, 1.8)),
-    Row("maximum.accumulate", lambda x: np.maximum.accumulate(x, axis=1), _X, distinct=True, dtypes="df", primitives=("cummax",)),
+    Row(
+        "maximum.accumulate",
+        lambda x: np.maximum.accumulate(x, axis=1),
+        _X,
+        distinct=True,
+        dtypes="df",
+        primitives=("cummax",),
+    ),
     Row("minimum.accumulate", np.minimum.accumulate, _X, distinct=True, dtypes="df", primitives=("cummin",)),
     Row("diff", np.diff, _X, more_shapes=(((1,),), ((2, 0),))),
     Row("diff n axis", lambda x: np.diff(x, n=2, axis=0), _X),
@@ -163,14 +217,26 @@ _OUTER = [
     Row("subtract.outer", np.subtract.outer, ((2, 3), ())),
     Row("maximum.outer", np.maximum.outer, ((3,), (2,)), ((0.0, 0.4), (0.6, 1.0)), dtypes="df"),
     Row("less.outer", np.less.outer, ((3,), (2,)), dtypes="df", differentiable=False),
-    Row("logsumexp", lambda x: np.log(np.sum(np.exp(x - np.max(x, 1, keepdims=True)), 1)) + np.max(x, 1), _X, distinct=True),
+    Row(
+        "logsumexp",
+        lambda x: np.log(np.sum(np.exp(x - np.max(x, 1, keepdims=True)), 1)) + np.max(x, 1),
+        _X,
+        distinct=True,
+    ),
     Row("softmax", lambda x: np.exp(x) / np.sum(np.exp(x), axis=-1, keepdims=True), _X),
 ]
 
 _SEARCH: dict[str, Any] = {"dtypes": "df", "differentiable": False, "primitives": ("searchsorted",)}
 
 _SORTING = [
-    *_per_axis("sort", np.sort, (None, 0, -1), ("argsort", "permute", "unpermute"), distinct=True, more_shapes=(((0,),), ((2, 1, 3),))),
+    *_per_axis(
+        "sort",
+        np.sort,
+        (None, 0, -1),
+        ("argsort", "permute", "unpermute"),
+        distinct=True,
+        more_shapes=(((0,),), ((2, 1, 3),)),
+    ),
     Row("sort stable", lambda x: np.sort(x, kind="stable"), _X, distinct=True),
     *_per_axis("argsort", np.argsort, (None, 0), ("argsort",), **_NO_DERIVATIVE),
     Row("argsort method", lambda x: x.argsort(axis=0), _X, **_NO_DERIVATIVE),
@@ -180,15 +246,43 @@ _SORTING = [
     Row("argpartition", lambda x: np.argpartition(x, 2, axis=1)[:, 2], _X, **_NO_DERIVATIVE),
     Row("lexsort", lambda x, y: np.lexsort((np.round(x), y)), ((6,), (6,)), dtypes="df", **_NO_DERIVATIVE),
     Row("searchsorted", lambda a, v: np.searchsorted(np.cumsum(a), v), ((4,), (2, 3)), (0.3, 1.5), **_SEARCH),
-    Row("searchsorted right", lambda v: np.searchsorted(np.array([0.0, 1.0, 2.0]), v, side="right"), ((5,),), **_SEARCH),
-    Row("searchsorted sorter", lambda v: np.searchsorted(np.array([2.0, 0.0, 1.0]), v, sorter=[1, 2, 0]), ((),), **_SEARCH),
+    Row(
+        "searchsorted right", lambda v: np.searchsorted(np.array([0.0, 1.0, 2.0]), v, side="right"), ((5,),), **_SEARCH
+    ),
+    Row(
+        "searchsorted sorter",
+        lambda v: np.searchsorted(np.array([2.0, 0.0, 1.0]), v, sorter=[1, 2, 0]),
+        ((),),
+        **_SEARCH,
+    ),
     Row("digitize", lambda x: np.digitize(x, np.array([-1.0, 0.0, 1.0])), _X, dtypes="df", differentiable=False),
     Row("nonzero", lambda x: np.nonzero(x > 0), _X, dtypes="df", differentiable=False, batched=False),
-    Row("flatnonzero argwhere", lambda x: (np.flatnonzero(x > 0), np.argwhere(x > 0)), _X, dtypes="df", differentiable=False, batched=False),
+    Row(
+        "flatnonzero argwhere",
+        lambda x: (np.flatnonzero(x > 0), np.argwhere(x > 0)),
+        _X,
+        dtypes="df",
+        differentiable=False,
+        batched=False,
+    ),
     Row("unique", np.unique, _X, distinct=True, batched=False),
-    Row("unique inverse counts", lambda x: np.unique(np.round(x), False, True, True)[1:], ((6,),), dtypes="df", differentiable=False, batched=False),
+    Row(
+        "unique inverse counts",
+        lambda x: np.unique(np.round(x), False, True, True)[1:],
+        ((6,),),
+        dtypes="df",
+        differentiable=False,
+        batched=False,
+    ),
     Row("unique axis", lambda x: np.unique(x, axis=1), _X, distinct=True, dtypes="df", batched=False),
-    Row("unique, used twice", lambda x: np.unique(np.concatenate([x, x])) ** 2, ((4,),), distinct=True, dtypes="df", batched=False),
+    Row(
+        "unique, used twice",
+        lambda x: np.unique(np.concatenate([x, x])) ** 2,
+        ((4,),),
+        distinct=True,
+        dtypes="df",
+        batched=False,
+    ),
 ]
 
 ROWS: list[Row] = [

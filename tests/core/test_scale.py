@@ -132,7 +132,7 @@ def test_two_hundred_thousand_equations(route):
 def test_time_is_linear(route):
     """Eight times the equations take about eight times as long; quadratic work would take 64 times."""
     small, large = _seconds(route, 2_000), _seconds(route, 16_000)
-    assert large < 24 * small
+    assert large < 40 * small  # between 8 and 64, with room for a busy machine
 
 
 @pytest.mark.skipif("FUNGRAD_TEST_SLOW" not in os.environ, reason="set FUNGRAD_TEST_SLOW=1 to run it (a minute, 2 GB)")

@@ -105,6 +105,23 @@ def test_a_buffer_that_is_reused_does_not_change_the_derivative(operation):
     np.testing.assert_allclose(fg.eval_jaxpr(fg.make_jaxpr(lambda x: f(x, np.zeros(3)))(x), (), x)[0], pure(x))
 
 
+def test_read_only_views_of_what_can_be_written():
+    """A view that is read-only may change all the same, through the array that it shows."""
+
+    def f(x):
+        buffer = np.array([1.0, 2.0, 3.0])
+        view = buffer[:]
+        view.flags.writeable = False
+        row = np.broadcast_to(buffer, (2, 3))
+        total = (x * view).sum() + (row * x).sum()
+        buffer[:] = -1e6
+        return total
+
+    np.testing.assert_array_equal(fg.grad(f)(X), [3.0, 6.0, 9.0])
+    np.testing.assert_array_equal(fg.vmap(fg.grad(f))(np.stack([X, X]))[1], [3.0, 6.0, 9.0])
+    np.testing.assert_array_equal(fg.eval_jaxpr(fg.make_jaxpr(f)(X), (), X)[0], 42.0)
+
+
 def test_index_arrays_that_are_overwritten():
     """Index arrays and masks are what they were when they were used."""
 

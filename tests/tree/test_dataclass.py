@@ -116,7 +116,9 @@ def test_values_that_are_static(value):
     assert tree.flatten_with_path(layer)[0] == [((tree.GetAttrKey("w"),), 1.0)]
 
 
-@pytest.mark.parametrize("value", [1, 2.5, 1j, np.ones(2), np.float32(1), np.bool_(True), object()], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "value", [1, 2.5, 1j, np.ones(2), np.float32(1), np.bool_(True), object()], ids=lambda value: type(value).__name__
+)
 def test_values_that_are_leaves(value):
     """Numbers, arrays and unknown objects are leaves."""
     assert tree.leaves(Layer(0.0, value))[1] is value

@@ -134,7 +134,11 @@ def test_vector_is_a_copy():
     assert not np.shares_memory(unravel(vector)[0], vector)
 
 
-@pytest.mark.parametrize("leaf", ["text", {1, 2}, object(), np.array(["a"]), np.datetime64("2020-01-01")], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "leaf",
+    ["text", {1, 2}, object(), np.array(["a"]), np.datetime64("2020-01-01")],
+    ids=lambda value: type(value).__name__,
+)
 def test_leaves_that_are_no_numbers(leaf):
     """The error names the key path and the class."""
     with pytest.raises(TypeError, match=r"ravel_pytree: tree\['a'\]\[1\] is of type .*, not an array of numbers"):
