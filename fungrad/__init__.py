@@ -5,7 +5,7 @@ written with ``import numpy as np``; arguments and results may be pytrees (neste
 arrays.
 """
 
-from fungrad import errors, numpy, tree, tree_util
+from fungrad import errors, numpy, testing, tree, tree_util
 from fungrad.core.aval import FLOAT0 as float0
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.aval import ShapedArray as ShapeDtypeStruct
@@ -61,6 +61,7 @@ __all__ = [
     "psum",
     "show_jaxpr",
     "stop_gradient",
+    "testing",
     "tree",
     "tree_util",
     "typeof",

@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from fungrad.core.aval import ShapedArray, typeof
+from fungrad.core.aval import typeof
 from fungrad.core.primitive import General, Linear, Multilinear
 from fungrad.core.trace import Application, Entry
 from fungrad.errors import MissingRuleError
@@ -86,7 +86,7 @@ def tangent_of(prim: Any, app: Application, tangents: list[Any]) -> Any:
     """The tangent of the result of one application; None where it is zero."""
     if isinstance(prim, Linear):
         operands = [
-            (x if not prim.is_linear_in(k) else zeros(_type(x)) if t is None else t)
+            (x if not prim.is_linear_in(k) else zeros(typeof(x)) if t is None else t)
             for k, (x, t) in enumerate(zip(app.operands, tangents, strict=True))
         ]
         return prim.bind(*operands, **app.params)
@@ -102,7 +102,3 @@ def tangent_of(prim: Any, app: Application, tangents: list[Any]) -> Any:
     if isinstance(prim, General):
         return prim.jvp(app.operands, tangents, app.outs, **app.params)
     raise MissingRuleError(f"primitive {prim.name!r} ({prim.kind}) has no forward rule")
-
-
-def _type(x: Any) -> ShapedArray:
-    return typeof(x)
