@@ -141,3 +141,18 @@ def test_a_leak_inside_another_transform():
 
     with pytest.raises(errors.UnexpectedTracerError, match="had ended"):
         fg.grad(outer)(1.0)
+
+
+def test_a_leak_out_of_an_abstract_recording_names_the_operation_that_made_it():
+    """Where lines are noted, the message has that of the operation, not just of the function."""
+    leaks = []
+
+    def leaky(x):
+        y = np.exp(x)
+        leaks.append(y)
+        return x
+
+    fg.vmap(leaky)(np.ones(2))
+    line = leaky.__code__.co_firstlineno + 1
+    with pytest.raises(errors.UnexpectedTracerError, match=rf"made by exp at .*test_leaks\.py:{line} \(in leaky\)"):
+        leaks[0] + 1.0

@@ -101,7 +101,8 @@ class Recording:
 
     def end(self) -> list[Entry]:
         """Take the entries out and refuse new ones: tracers that live on have leaked."""
-        entries, self.entries, self.append = self.entries, [], _Refusal(self.transform, self.fun)
+        entries, self.entries = self.entries, []
+        self.append = _Refusal(self.transform, self.fun, entries if self.abstract else [])
         self.ended = True
         self.constants = Snapshots()
         return entries
@@ -114,19 +115,29 @@ class Recording:
 class _Refusal:
     """What an ended recording appends to. Not a method of the recording: that would be a reference cycle."""
 
-    __slots__ = ("fun", "transform")
+    __slots__ = ("entries", "fun", "transform")
 
-    def __init__(self, transform: str, fun: Any) -> None:
+    def __init__(self, transform: str, fun: Any, entries: list[Entry]) -> None:
         self.transform = transform
         self.fun = fun
+        self.entries = entries  # of an abstract recording: they know the user's lines
 
-    def __call__(self, entry: Entry | None = None) -> None:
+    def __call__(self, entry: Entry) -> None:
         raise UnexpectedTracerError(
-            f"a traced array was used at {here()} after the recording that made it had ended. "
-            f"It was made while fungrad.{self.transform} ran {describe_function(self.fun)}, and left that function "
-            "through a global, an attribute, a closure or a generator instead of its return value. "
-            "Return it from the function (has_aux=True carries extra results), or compute what you need inside."
+            f"a traced array was used at {here()} after the recording that made it had ended. It was made"
+            f"{self._origin(entry)} while fungrad.{self.transform} ran {describe_function(self.fun)}, and left that "
+            "function through a global, an attribute, a closure or a generator instead of its return value. Return it "
+            "from the function (has_aux=True carries extra results), or compute what you need inside."
         )
+
+    def _origin(self, entry: Entry) -> str:
+        """Which operation made the array that this late entry reads, where that was noted."""
+        late = entry[2]
+        leaked = set(late.ids) if isinstance(late, Application) else set()
+        for prim, out_id, application in self.entries:
+            if not leaked.isdisjoint(out_id if prim.multiple else (out_id,)):
+                return f" by {prim.name} at {describe_source(application.source)}"
+        return ""
 
 
 class Tracer:
