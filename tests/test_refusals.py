@@ -1,6 +1,7 @@
 """Refusals: where plain Python or NumPy would drop a derivative in silence, an error says what to write instead."""
 
 import math
+import operator
 import os
 
 import numpy as np
@@ -259,3 +260,29 @@ def test_the_users_own_errors_pass_through():
             call()
         assert caught.value.__cause__ is None
         assert caught.traceback[-1].frame.code.name == "f"
+
+
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"])
+def test_augmented_assignment_of_arrays_is_refused(name):
+    """NumPy changes the array under all its names and keeps its dtype; a new array would be silently different."""
+    augment = getattr(operator, f"i{name}")
+    with pytest.raises(TypeError, match=r"test_refusals\.py.* cannot be changed in place.* Write x = x .* y"):
+        fg.grad(lambda x: augment(x, np.ones(3)).sum())(np.arange(3.0))
+    with pytest.raises(TypeError, match="cannot be changed in place"):
+        fg.vmap(lambda x: augment(x, np.ones(3)))(np.ones((2, 3)))
+
+
+def test_augmented_assignment_of_numbers_makes_a_new_number():
+    """As in Python and for NumPy's scalars: another name keeps the old one."""
+
+    def f(x):
+        y = x
+        y += 1.0
+        y *= x
+        return y + 10.0 * x
+
+    assert fg.value_and_grad(f)(3.0) == (42.0, 17.0)
+    assert fg.grad(f)(np.float64(3.0)) == 17.0
+    np.testing.assert_array_equal(fg.vmap(f)(np.array([3.0])), [42.0])
+    with pytest.raises(TypeError, match="cannot be changed in place"):
+        fg.grad(f)(np.array(3.0))  # an array, if one without axes: NumPy would change x as well

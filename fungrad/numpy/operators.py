@@ -14,7 +14,7 @@ import numpy as np
 
 from fungrad._util import here
 from fungrad.core.primitive import OPERAND_TYPES
-from fungrad.core.trace import Tracer
+from fungrad.core.trace import Tracer, known_value
 from fungrad.errors import UnsupportedOperationError
 from fungrad.numpy import contraction, elementwise, indexing, reductions, shaping, sorting
 from fungrad.primitives import arithmetic, comparison, rounding
@@ -23,6 +23,42 @@ from fungrad.primitives import arithmetic, comparison, rounding
 def _reflected(fun: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def operator(x: Any, y: Any) -> Any:
         return fun(y, x)
+
+    return operator
+
+
+_SYMBOLS = {
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "truediv": "/",
+    "floordiv": "//",
+    "mod": "%",
+    "pow": "**",
+    "matmul": "@",
+    "and": "&",
+    "or": "|",
+    "xor": "^",
+    "lshift": "<<",
+    "rshift": ">>",
+}
+
+
+def _augmented(name: str, fun: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """``x += y``: of numbers a new number, as in Python; of arrays refused.
+
+    NumPy writes into the array, so that its other names and views see the change and its dtype stays. A new array in
+    its place would be silently different.
+    """
+    symbol = _SYMBOLS[name]
+
+    def operator(x: Tracer, y: Any) -> Any:
+        if x.shape or isinstance(known_value(x), np.ndarray):
+            raise UnsupportedOperationError(
+                f"x {symbol}= y at {here()}: a traced array of type {x.aval!r} cannot be changed in place, as its "
+                f"other names and views would have to see it. Write x = x {symbol} y."
+            )
+        return fun(x, y)
 
     return operator
 
@@ -232,6 +268,8 @@ def _attach() -> None:
     for name, fun in _BINARY.items():
         setattr(Tracer, f"__{name}__", fun)
         setattr(Tracer, f"__r{name}__", _reflected(fun))
+    for name in _SYMBOLS:
+        setattr(Tracer, f"__i{name}__", _augmented(name, _BINARY[name]))
     for table in (_OTHER_OPERATORS, _METHODS):
         for name, fun in table.items():
             if fun.__doc__ is None:
