@@ -7,7 +7,7 @@ batching rule. Its derivative is declared once; forward mode, linearization and 
     Elementwise   a rule per operand, t -> t * partial, pointwise          sin, mul, where
     Linear        its transpose                                            reshape, sum, gather
     Multilinear   a transpose for each operand                             contract
-    General       its jvp in terms of other primitives                     max, sort, prod
+    General       its jvp in terms of other primitives                     max, sort, prod, solve
     NoTangent     nothing: the result is locally constant or not real      less, argmax, floor
 
 Elementwise rules. The first parameter ``t`` is a tangent or a cotangent: a pointwise map is its own
@@ -24,6 +24,8 @@ Where the result is real and an operand complex the rule's ``t * partial`` stand
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -75,6 +77,7 @@ class Primitive:
             raise ValueError(f"a primitive named {name!r} exists already")
         PRIMITIVES[name] = self
         self.name = name
+        self.module = _declaring_module()
         self.impl = impl
         self._abstract = abstract
         self._batch = batch
@@ -84,7 +87,7 @@ class Primitive:
         return self.name
 
     def __reduce__(self) -> Any:
-        return _primitive_named, (self.name,)
+        return _primitive_named, (self.name, self.module)
 
     def bind(self, *operands: Any, **params: Any) -> Any:
         """Apply the primitive: compute it, or record it in the newest recording among the operands."""
@@ -114,7 +117,17 @@ class Primitive:
         return self._batch(axis, batched, *operands, **params)
 
 
-def _primitive_named(name: str) -> Primitive:
+def _declaring_module() -> str:
+    """The module whose code declares a primitive just now: the innermost one outside of the core."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith("fungrad.core."):
+        frame = frame.f_back
+    return str(frame.f_globals["__name__"])
+
+
+def _primitive_named(name: str, module: str) -> Primitive:
+    if name not in PRIMITIVES:
+        importlib.import_module(module)  # some modules are loaded when they are first needed
     return PRIMITIVES[name]
 
 
@@ -313,9 +326,16 @@ class General(_Recorded):
     jvp : callable
         ``jvp(primals, tangents, outs, **params)`` -> the tangent(s) of the result. ``tangents[i]`` is None
         where it is zero or cannot exist. It must be linear in the tangents.
+    transpose : callable, optional
+        For a primitive with one result that is linear in some of its operands while the others are held (the right
+        hand side of a linear system): its transpose in these, as that of `Linear`. With it the rule ``jvp`` may
+        bind the primitive itself to tangents, and is asked only when another operand has a tangent.
+    linear_in : tuple of int
+        Positions of the operands that ``transpose`` speaks of.
     """
 
     kind = "general"
+    accumulate = None
 
     def __init__(
         self,
@@ -326,10 +346,26 @@ class General(_Recorded):
         jvp: Callable[..., Any],
         batch: Callable[..., Any],
         multiple: bool = False,
+        transpose: Callable[..., Any] | None = None,
+        linear_in: tuple[int, ...] = (),
     ) -> None:
         super().__init__(name, impl, abstract=abstract, batch=batch, multiple=multiple)
         self.jvp = jvp
+        self.transpose = transpose
+        self.linear_in = linear_in
+
+    def is_linear_in(self, position: int) -> bool:
+        """Whether the operand at this position is a linear one."""
+        return position in self.linear_in
+
+    def is_linear_for(self, active: Sequence[Any]) -> bool:
+        """Whether it is linear in the operands that are marked active (by anything but None) together."""
+        return self.transpose is not None and all(
+            [mark is None or k in self.linear_in for k, mark in enumerate(active)]
+        )
 
     def needs(self, ids: Sequence[int | None], values: list[Any], outs: Any) -> tuple[tuple[Any, ...], Any]:
-        """Everything: the rule is free to use what it likes."""
+        """Everything, as the rule is free to use what it likes; of a linear map what `Linear` keeps."""
+        if self.is_linear_for(ids):
+            return tuple([typeof(x) if k in self.linear_in else x for k, x in enumerate(values)]), None
         return tuple(values), outs

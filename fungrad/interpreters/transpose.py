@@ -80,7 +80,7 @@ def _contribute(i: int, x_bar: Any, cotangents: list[Any], owned: set[int]) -> N
 def _backward_application(entry: Entry, ct: Any, cotangents: list[Any], owned: set[int]) -> None:
     """One application of any kind with a single result."""
     prim, _, app = entry
-    if isinstance(prim, Linear):
+    if isinstance(prim, Linear) or (isinstance(prim, General) and prim.is_linear_for(app.ids)):
         _backward_linear(entry, ct, cotangents, owned)
     elif isinstance(prim, Multilinear):
         for k, i in enumerate(app.ids):

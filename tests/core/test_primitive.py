@@ -10,8 +10,8 @@ from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.elementwise import Elementwise, NoTangent, broadcast_shapes
 from fungrad.core.primitive import PRIMITIVES, General, Linear, Multilinear, Primitive, as_operand
 from fungrad.core.trace import Application, Recording
-from fungrad.errors import MissingRuleError, TracerArrayConversionError
-from fungrad.primitives.arithmetic import add, mul
+from fungrad.errors import MissingRuleError, NonLinearError, TracerArrayConversionError
+from fungrad.primitives.arithmetic import add, mul, neg, sub
 
 
 @pytest.fixture(autouse=True)
@@ -280,3 +280,67 @@ def test_abstract_types_are_numpys():
             got = prim.abstract(typeof(x), typeof(y))
             assert (got.shape, got.dtype) == (np.shape(want), np.result_type(want)), (x, y)
             assert got.weak is (type(x) in (int, float, complex) and type(y) in (int, float, complex))
+
+
+def _scaled(a, b):
+    return b / a
+
+
+def _scaled_jvp(primals, tangents, out):
+    (a, b), (a_dot, b_dot) = primals, tangents
+    assert a_dot is not None, "without a tangent of a it is a linear map, and the rule is not asked"
+    right = neg(mul(a_dot, out)) if b_dot is None else sub(b_dot, mul(a_dot, out))
+    return PRIMITIVES["test_scaled"].bind(a, right)
+
+
+@pytest.fixture
+def scaled():
+    """b / a: a quotient as a solve of a b-linear system declares it."""
+    return General(
+        "test_scaled",
+        _scaled,
+        abstract=lambda a, b: b,
+        jvp=_scaled_jvp,
+        batch=lambda axis, batched, a, b: prim_batch(a, b),
+        transpose=lambda ct, a, b: PRIMITIVES["test_scaled"].bind(a, ct),
+        linear_in=(1,),
+    )
+
+
+def prim_batch(a, b):
+    """The batched application of test_scaled on scalars."""
+    return PRIMITIVES["test_scaled"].bind(a, b)
+
+
+def test_general_that_is_linear_in_an_operand(scaled):
+    """Its transpose serves that operand, its jvp the others, and the jvp may bind the primitive itself."""
+    f = scaled.bind
+    assert [scaled.is_linear_in(k) for k in (0, 1)] == [False, True]
+    assert fg.grad(f, (0, 1))(2.0, 6.0) == (-1.5, 0.5)
+    assert fg.grad(lambda b: f(2.0, b))(6.0) == 0.5
+    assert fg.jvp(f, (2.0, 6.0), (1.0, 1.0)) == (3.0, -1.0)
+    assert fg.jvp(lambda b: f(2.0, b), (6.0,), (1.0,)) == (3.0, 0.5)
+    assert fg.hessian(f, (0, 1))(2.0, 6.0) == ((1.5, -0.25), (-0.25, 0.0))
+    assert fg.grad(fg.grad(fg.grad(f)))(2.0, 6.0) == -6 * 6.0 / 2.0**4
+    assert fg.linear_transpose(lambda b: f(2.0, b), 1.0)(3.0) == (1.5,)
+    with pytest.raises(NonLinearError, match="'test_scaled'"):
+        fg.linear_transpose(lambda a: f(a, 2.0), 1.0)(3.0)
+    np.testing.assert_array_equal(fg.vmap(fg.grad(f))(np.array([2.0, 1.0]), np.array([6.0, 3.0])), [-1.5, -3.0])
+
+
+def test_a_linear_map_of_a_general_primitive_keeps_no_more_than_a_linear_one(scaled):
+    """With only the linear operand traced the others are kept by value, it and the result are not."""
+    recording = Recording(False, "test", len)
+    scaled.bind(2.0, recording.new_input(6.0))
+    scaled.bind(recording.new_input(2.0), 6.0)
+    (_, _, linear), (_, _, other) = recording.entries
+    assert (linear.operands, linear.outs) == ((2.0, typeof(6.0)), None)
+    assert (other.operands, other.outs) == ((2.0, 6.0), 3.0)
+
+
+def test_unpickling_imports_the_module_of_a_primitive():
+    """A primitive of a module that is imported late is found by a process that has not met it yet."""
+    prim = PRIMITIVES["sin"]
+    assert prim.module.startswith("fungrad.primitives.")
+    assert prim.__reduce__()[1] == (prim.name, prim.module)
+    assert Primitive("test_here", _same).module == __name__
