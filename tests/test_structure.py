@@ -26,7 +26,7 @@ LAYERS = [
     {"interpreters", "passes"},
     {"compile"},
     {"control"},
-    {"numpy", "lax", "random"},
+    {"numpy", "scipy", "lax", "random"},
     {"transforms"},
     {"testing", "viz"},
 ]

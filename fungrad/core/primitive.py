@@ -336,6 +336,9 @@ class General(_Recorded):
 
     kind = "general"
     accumulate = None
+    selective = False
+    """Whether ``jvp`` takes the keyword ``wanted``, a boolean for each result: reverse mode asks only for the tangents
+    of those results that have a cotangent, forward mode for all. The others may be None."""
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ A cotangent is None while nothing has contributed to it: a symbolic zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -149,7 +149,7 @@ def _backward_multiple(
 
 
 def _backward_general(
-    prim: General, app: Application, cts: Iterable[Any], cotangents: list[Any], owned: set[int]
+    prim: General, app: Application, cts: Sequence[Any], cotangents: list[Any], owned: set[int]
 ) -> None:
     """Record the jvp rule abstractly in its tangents, then transpose what it recorded."""
     recording = Recording(True, "vjp", prim.jvp, of_user=False)
@@ -158,7 +158,8 @@ def _backward_general(
         for i, x in zip(app.ids, app.operands, strict=True)
     ]
     ids = [None if t is None else t.id for t in tangents]
-    outs = prim.jvp(app.operands, tangents, app.outs, **app.params)
+    wanted = {"wanted": tuple([ct is not None for ct in cts])} if prim.selective else {}
+    outs = prim.jvp(app.operands, tangents, app.outs, **app.params, **wanted)
     n = recording.fresh()
     inner: list[Any] = [None] * n
     for t, ct in zip(outs if prim.multiple else (outs,), cts, strict=True):

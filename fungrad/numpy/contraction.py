@@ -25,6 +25,7 @@ from fungrad.core.primitive import as_operand
 from fungrad.core.trace import Tracer
 from fungrad.errors import UnsupportedOperationError
 from fungrad.numpy.dispatch import UFUNCS, implements
+from fungrad.numpy.shaping import promote
 from fungrad.primitives.arithmetic import mul, sub
 from fungrad.primitives.complex_parts import conj
 from fungrad.primitives.contraction import alphabet, contract, fresh_label
@@ -427,8 +428,7 @@ def einsum(
     arrays = [_operand(x) for x in arrays]
     dtypes = {typeof(x).dtype for x in arrays}
     if dtype is not None or len(dtypes) > 1:
-        common = np.result_type(*dtypes) if dtype is None else np.dtype(dtype)
-        arrays = [convert(x, common) for x in arrays]
+        arrays = promote(arrays, dtype, casting)
     return _product(subscripts, *arrays)
 
 

@@ -3,12 +3,14 @@
     UFUNCS      NumPy ufunc -> fungrad function            NEP 13, __array_ufunc__
     FUNCTIONS   NumPy function -> fungrad function         NEP 18, __array_function__
 
-The modules of ``fungrad.numpy`` fill the tables with `implements` (and ``elementwise`` the ufuncs); a NumPy function
-without an entry raises an error that names it. Nothing falls through to NumPy's own implementation by accident.
+The modules of ``fungrad.numpy`` fill the tables with `implements` (and ``elementwise`` the ufuncs). Those of functions
+that few programs call are imported when the first function without an entry meets a traced array (see `LATER`); one
+that has none then raises an error that names it. Nothing falls through to NumPy's own implementation by accident.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -21,9 +23,37 @@ from fungrad.errors import UnsupportedOperationError
 F = TypeVar("F", bound=Callable[..., Any])
 
 UFUNCS: dict[np.ufunc, Callable[..., Any]] = {}
-UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
-"""(ufunc, "reduce" | "accumulate" | ...) -> fungrad function with that method's arguments."""
+UFUNC_METHODS: dict[str, Callable[..., Any]] = {}
+"""The name of a ufunc's method (or "__call__") -> function of the ufunc and of that method's arguments."""
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+
+LATER: dict[str, tuple[str, ...]] = {
+    "numpy": (
+        "fungrad.numpy.applying",
+        "fungrad.numpy.grids",
+        "fungrad.numpy.histograms",
+        "fungrad.numpy.polynomials",
+        "fungrad.numpy.quantiles",
+        "fungrad.numpy.queries",
+        "fungrad.numpy.sets",
+        "fungrad.numpy.signal",
+        "fungrad.numpy.special",
+        "fungrad.numpy.writing",
+    ),
+    "numpy.ufunc": ("fungrad.numpy.ufunc_methods",),
+    "numpy.linalg": ("fungrad.numpy.linalg",),
+    "numpy.fft": ("fungrad.numpy.fft",),
+}
+"""Module of a NumPy function -> our modules that may implement it, imported when they are first needed.
+
+They would add to the time of ``import fungrad``, and ``numpy.fft`` is itself imported by NumPy on first use only.
+"""
+
+
+def load_later(module: str) -> None:
+    """Import the modules that may implement functions of this module of NumPy."""
+    for name in LATER.get(module, ()):
+        importlib.import_module(name)
 
 
 def implements(*numpy_functions: Any) -> Callable[[F], F]:
@@ -39,55 +69,31 @@ def implements(*numpy_functions: Any) -> Callable[[F], F]:
 
 def array_ufunc(self: Tracer, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
     """NEP 13: a ufunc was called on operands of which at least one is traced."""
-    if method == "__call__":
+    if method == "__call__" and not kwargs:
         fun = UFUNCS.get(ufunc)
         if fun is not None:
-            return fun(*inputs) if not kwargs else _with_arguments(ufunc, fun, inputs, kwargs)
-    else:
-        fun = UFUNC_METHODS.get((ufunc, method))
-        if fun is not None:
-            return fun(*inputs, **kwargs)
-    name = f"numpy.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
-    raise UnsupportedOperationError(
-        f"{name} at {here()} does not support traced arrays; compose it from functions that do"
-    )
-
-
-def _with_arguments(ufunc: np.ufunc, fun: Callable[..., Any], inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    name = f"numpy.{ufunc.__name__}"
-    if kwargs.get("out") is not None:
-        raise UnsupportedOperationError(
-            f"{name}(..., out=) or an augmented assignment (`a += x` with a plain NumPy array a) at {here()}: a "
-            "traced array cannot be written into a plain one. Write a = a + x instead."
-        )
-    if kwargs.get("where", True) is not True:
-        raise UnsupportedOperationError(
-            f"{name}(..., where=) at {here()} is not supported on traced arrays; use np.where(mask, {name}(...), other)"
-        )
-    dtype = kwargs.get("dtype")
-    unknown = set(kwargs) - {"out", "where", "dtype", "casting", "order", "subok"}
-    if unknown:
-        raise UnsupportedOperationError(
-            f"{name} at {here()}: argument {sorted(unknown)[0]!r} is not supported on traced arrays"
-        )
-    if dtype is not None:
-        inputs = tuple([FUNCTIONS[np.astype](x, dtype) for x in inputs])
-    return fun(*inputs)
-
-
-_HINTS: dict[Any, str] = {
-    np.copyto: "np.full_like(plain, x) and np.copyto write into a plain array; write np.broadcast_to(x, shape) instead",
-}
-"""What to write instead of functions that cannot work, where composing does not help."""
+            return fun(*inputs)
+    if ufunc not in UFUNCS:  # one of SciPy's, perhaps
+        found = importlib.import_module("fungrad.scipy.ufuncs").lookup(ufunc)
+        if found is not None:
+            UFUNCS[ufunc] = found
+            return array_ufunc(self, ufunc, method, *inputs, **kwargs)
+    if not UFUNC_METHODS:
+        load_later("numpy.ufunc")
+    return UFUNC_METHODS[method](ufunc, *inputs, **kwargs)
 
 
 def array_function(self: Tracer, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
     """NEP 18: a NumPy function was called with a traced array among its arguments."""
     fun = FUNCTIONS.get(func)
     if fun is None:
+        load_later(func.__module__)
+        fun = FUNCTIONS.get(func)
+    if fun is None:
         name = f"{func.__module__}.{func.__name__}"
-        hint = _HINTS.get(func, "compose it from functions that do")
-        raise UnsupportedOperationError(f"{name} at {here()} does not support traced arrays; {hint}")
+        raise UnsupportedOperationError(
+            f"{name} at {here()} does not support traced arrays; compose it from functions that do"
+        )
     return fun(*args, **kwargs)
 
 

@@ -268,7 +268,7 @@ def take(a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: s
     """
     refuse("take", out=(out, None))
     x, index = as_array(a), _as_indices(indices)
-    if axis is None:
+    if axis is None or (not typeof(x).shape and axis in (0, -1)):
         x, axis = ravel(x), 0
     shape = typeof(x).shape
     axis = normalize_axis_index(axis, len(shape))
@@ -381,7 +381,7 @@ def _triangle(m: Any, mask: Any) -> Any:
 def _lower(m: Any, k: int) -> np.ndarray[Any, Any]:
     shape = typeof(as_array(m)).shape
     if not shape:
-        raise ValueError("tril and triu expect an array of at least one axis")
+        raise TypeError("tril and triu expect an array of at least one axis")
     mask: np.ndarray[Any, Any] = np.tri(shape[-min(2, len(shape))], shape[-1], k, bool)
     return mask
 

@@ -394,7 +394,8 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     value = known_value(x)
     if typeof(value) is value:
         raise ConcretizationTypeError(
-            f"numpy.trim_zeros at {here()}: the zeros of a traced array of type {value!r} are not known"
+            f"numpy.trim_zeros at {here()}: the zeros of a traced array of type {value!r} are not known, and the "
+            "shape of the result depends on them. Cut it where you know: x[start:stop]"
         )
     if set(trim.lower()) - {"f", "b"}:
         raise ValueError(f"unexpected character(s) in `trim`: {trim!r}")

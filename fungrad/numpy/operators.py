@@ -96,6 +96,10 @@ def _setitem(x: Tracer, key: Any, value: Any) -> None:
     )
 
 
+def _delitem(x: Tracer, key: Any) -> None:
+    raise ValueError("cannot delete array elements")
+
+
 def _round(x: Tracer, decimals: int | None = None) -> Any:
     return int(_rint(x)) if decimals is None and not x.shape else elementwise.round(x, decimals or 0)
 
@@ -140,6 +144,7 @@ _OTHER_OPERATORS: dict[str, Callable[..., Any]] = {
     "__floor__": lambda x: math.floor(x._concrete("math.floor")),
     "__ceil__": lambda x: math.ceil(x._concrete("math.ceil")),
     "__trunc__": lambda x: math.trunc(x._concrete("math.trunc")),
+    "__delitem__": _delitem,
     "__copy__": lambda x: x,
     "__deepcopy__": lambda x, memo: x,
 }
@@ -151,7 +156,7 @@ def _shape_arguments(arguments: tuple[Any, ...]) -> Any:
 
 
 def _reshape(x: Tracer, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
-    return shaping.reshape(x, _shape_arguments(shape), order=order)
+    return shaping.reshape(x, _shape_arguments(shape), order=order, copy=copy)
 
 
 def _transpose(x: Tracer, *axes: Any) -> Any:
@@ -175,15 +180,94 @@ def _tolist(x: Tracer) -> Any:
 def _astype(
     x: Tracer, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
 ) -> Any:
-    return shaping.astype(x, dtype)
+    target = np.dtype(dtype)
+    if casting != "unsafe" and not np.can_cast(x.dtype, target, casting):  # type: ignore[arg-type]
+        raise TypeError(f"Cannot cast array data from {x.dtype!r} to {target!r} according to the rule {casting!r}")
+    return shaping.astype(x, target)
 
 
 def _flatten(x: Tracer, order: str = "C") -> Any:
     return shaping.ravel(x, order=order)
 
 
-def _trace(x: Tracer, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    return indexing.trace(x, offset, axis1, axis2)
+def _clip(x: Tracer, min: Any = None, max: Any = None, out: Any = None, **arguments: Any) -> Any:
+    return elementwise.clip(_with_arguments("clip", x, arguments), min, max, out)
+
+
+def _with_arguments(name: str, x: Tracer, arguments: dict[str, Any]) -> Any:
+    """The array for a method that takes a ufunc's keyword arguments; those that it cannot follow are refused."""
+    for argument, value in arguments.items():
+        if argument not in ("casting", "order", "subok") and not (argument == "where" and value is True):
+            raise UnsupportedOperationError(
+                f"x.{name}(..., {argument}=...) at {here()} is not supported on traced arrays; write x.astype(dtype) "
+                f"before it for dtype, np.where(mask, x.{name}(...), other) for where"
+            )
+    return x
+
+
+def _compress(x: Tracer, condition: Any, axis: int | None = None, out: Any = None) -> Any:
+    return indexing.compress(condition, x, axis, out)
+
+
+def _to_device(x: Tracer, device: str, /, *, stream: Any = None) -> Any:
+    if device != "cpu":
+        raise ValueError(f"Unsupported device: {device}. Only 'cpu' is accepted.")
+    if stream is not None:
+        raise ValueError("The stream argument in to_device() is not supported")
+    return x
+
+
+class FlatElements:
+    """The elements of a traced array in C order, as ``numpy.ndarray.flat`` gives them; they can be read only."""
+
+    __slots__ = ("_position", "base")
+
+    def __init__(self, base: Tracer) -> None:
+        self.base = base
+        self._position = 0
+
+    def __len__(self) -> int:
+        return self.base.size
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        if self._position >= len(self):
+            raise StopIteration
+        self._position += 1
+        return self[self._position - 1]
+
+    def __getitem__(self, key: Any) -> Any:
+        return indexing.getitem(self.copy(), key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise UnsupportedOperationError(
+            f"x.flat[...] = ... at {here()}: a traced array of type {self.base.aval!r} cannot be changed in place. "
+            "Build a new one: np.where(mask, new, x), or parts of x.ravel() joined by np.concatenate."
+        )
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return self.base.__array__(dtype, copy)
+
+    def copy(self) -> Any:
+        """Return the elements as an array with one axis."""
+        return shaping.ravel(self.base)
+
+
+class _NoMemoryError(UnsupportedOperationError, AttributeError):
+    """An attribute of memory was asked for; `hasattr` says that it is not there."""
+
+
+def _memory(name: str) -> property:
+    def getter(x: Tracer) -> Any:
+        """Not there: raises an error that is an AttributeError as well."""
+        raise _NoMemoryError(
+            f"x.{name} at {here()}: a traced array of type {x.aval!r} is no place in memory. Where values are known, "
+            f"fungrad.stop_gradient(x).{name} asks the plain array."
+        )
+
+    return property(getter)
 
 
 _METHODS: dict[str, Callable[..., Any]] = {
@@ -191,11 +275,12 @@ _METHODS: dict[str, Callable[..., Any]] = {
     "any": reductions.any,
     "argmax": reductions.argmax,
     "argmin": reductions.argmin,
+    "argpartition": sorting.argpartition,
     "argsort": sorting.argsort,
     "astype": _astype,
     "choose": indexing.choose,
-    "clip": elementwise.clip,
-    "compress": lambda x, condition, axis=None: indexing.compress(condition, x, axis),
+    "clip": _clip,
+    "compress": _compress,
     "conj": elementwise.conjugate,
     "conjugate": elementwise.conjugate,
     "copy": lambda x, order="C": x,
@@ -221,17 +306,19 @@ _METHODS: dict[str, Callable[..., Any]] = {
     "swapaxes": shaping.swapaxes,
     "take": indexing.take,
     "tolist": _tolist,
-    "trace": _trace,
+    "to_device": _to_device,
+    "trace": indexing.trace,
     "transpose": _transpose,
     "var": reductions.var,
 }
 
 _REFUSED: dict[str, str] = {
     "byteswap": "x.astype",
-    "dump": "fungrad.stop_gradient(x) outside of the transform",
+    "dump": "return it from the function and save the result",
+    "dumps": "return it from the function and save the result",
     "fill": "np.full_like(x, value)",
     "getfield": "x.real and x.imag",
-    "partition": "np.sort(x)",
+    "partition": "x = np.partition(x, kth)",
     "put": "np.where(mask, values, x)",
     "resize": "np.resize(x, shape)",
     "setfield": "np.where(mask, values, x)",
@@ -240,6 +327,8 @@ _REFUSED: dict[str, str] = {
     "tobytes": "fungrad.stop_gradient(x).tobytes()",
     "tofile": "fungrad.stop_gradient(x).tofile(...)",
     "view": "x.astype, x.real, x.imag",
+    "__dlpack__": "fungrad.stop_gradient(x), where values are known, or return it from the function",
+    "__dlpack_device__": "fungrad.stop_gradient(x), where values are known, or return it from the function",
 }
 
 
@@ -261,7 +350,11 @@ _ATTRIBUTES: dict[str, Callable[[Any], Any]] = {
     "itemsize": lambda x: x.dtype.itemsize,
     "nbytes": lambda x: x.size * x.dtype.itemsize,
     "device": lambda x: "cpu",
+    "base": lambda x: None,
+    "flat": FlatElements,
 }
+
+_WITHOUT_MEMORY = ("ctypes", "data", "flags", "strides")
 
 
 def _attach() -> None:
@@ -280,6 +373,8 @@ def _attach() -> None:
     for name, getter in _ATTRIBUTES.items():
         getter.__doc__ = getter.__doc__ or f"As `numpy.ndarray.{name}`."
         setattr(Tracer, name, property(getter))
+    for name in _WITHOUT_MEMORY:
+        setattr(Tracer, name, _memory(name))
 
 
 _attach()

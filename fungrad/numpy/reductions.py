@@ -1,4 +1,4 @@
-"""NumPy's reductions and accumulations: sum, prod, max, mean, var, all, argmax, cumsum, ... and the ufuncs' methods.
+"""NumPy's reductions and accumulations: sum, prod, max, mean, var, all, argmax, cumsum, ...
 
 Each normalises NumPy's arguments (negative axes, None, keepdims, initial, where) and calls a primitive on sorted axes.
 """
@@ -15,17 +15,15 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from fungrad.core.aval import FLOAT, typeof
 from fungrad.core.trace import Tracer
-from fungrad.numpy.dispatch import UFUNC_METHODS, implements
+from fungrad.numpy.dispatch import implements
 from fungrad.numpy.shaping import as_array, refuse
 from fungrad.primitives import cumulative, reductions
 from fungrad.primitives.arithmetic import add, div, mul, sub
-from fungrad.primitives.comparison import isfinite, logical_not, logical_or
+from fungrad.primitives.comparison import logical_not, logical_or
 from fungrad.primitives.complex_parts import conj, real
-from fungrad.primitives.exponential import exp, log
 from fungrad.primitives.extrema import maximum, minimum
 from fungrad.primitives.reductions import Axes
 from fungrad.primitives.selection import where as select
-from fungrad.primitives.stop_gradient import stop_gradient_p
 from fungrad.primitives.structural import broadcast_to, convert, expand_dims, reduce_sum, reshape
 
 Axis = int | tuple[int, ...] | None
@@ -51,6 +49,15 @@ def axes_of(axis: Axis, ndim: int) -> Axes:
 
 def _masked(x: Any, where: Any, identity: Any) -> Any:
     return x if where is True else select(_array(where), x, identity)
+
+
+def _initial(value: Any, dtype: np.dtype[Any]) -> Any:
+    """An initial value in the dtype of the result. As in NumPy it must fit: -1 is no uint8, and 2j no float."""
+    if type(value) in (int, float) and dtype.kind in "iu":
+        return np.array(int(value), dtype)[()]
+    if typeof(value).dtype.kind == "c" and dtype.kind != "c":
+        raise TypeError(f"a complex initial value does not fit into {dtype!r}")
+    return convert(value, dtype)
 
 
 def _finish(out: Any, axes: Axes, keepdims: bool) -> Any:
@@ -81,7 +88,7 @@ def sum(
     axes = axes_of(axis, len(x.shape))
     total = _in_dtype(reduce_sum(x, axes), dtype)
     if initial is not None:
-        total = add(total, convert(initial, typeof(total).dtype))
+        total = add(total, _initial(initial, typeof(total).dtype))
     return _finish(total, axes, keepdims)
 
 
@@ -101,7 +108,7 @@ def prod(
     axes = axes_of(axis, len(x.shape))
     total = _in_dtype(reductions.reduce_prod(x, axes), dtype)
     if initial is not None:
-        total = mul(total, convert(initial, typeof(total).dtype))
+        total = mul(total, _initial(initial, typeof(total).dtype))
     return _finish(total, axes, keepdims)
 
 
@@ -129,7 +136,7 @@ def _extremum(
                 "specify 'initial'"
             )
         return _finish(reduce(x, axes), axes, keepdims)
-    bound = convert(initial, typeof(x).dtype)
+    bound = _initial(initial, typeof(x).dtype)
     x = _masked(x, where, bound)
     if not x.size:
         shape = reductions.without(x.shape, axes)
@@ -234,6 +241,13 @@ def _inexact(x: Any, dtype: Any) -> tuple[Any, Any]:
     return convert(x, np.dtype(np.float32) if own == np.float16 else own), own
 
 
+def _own_axes(x: Any, axis: Axis, where: Any) -> Axes:
+    """The axes to average over: unlike in a sum, and without a mask, a scalar has none that could be named."""
+    if axis is not None and where is True:
+        normalize_axis_tuple(axis, len(x.shape))
+    return axes_of(axis, len(x.shape))
+
+
 def _divided(total: Any, count: Any, dtype: Any) -> Any:
     """``total / count`` in the dtype of the total: an integer array would promote float32."""
     if type(count) is not int:
@@ -249,7 +263,7 @@ def mean(
     if out is not None:
         refuse("mean", out=(out, None))
     x, dtype = _inexact(_array(a), dtype)
-    axes = axes_of(axis, len(x.shape))
+    axes = _own_axes(x, axis, where)
     average = _divided(reduce_sum(_masked(x, where, 0), axes), _count(x, axes, where), dtype)
     return _finish(average, axes, keepdims)
 
@@ -282,7 +296,7 @@ def var(
             raise ValueError("ddof and correction can't be provided simultaneously.")
         ddof = correction
     x, dtype = _inexact(_array(a), dtype)
-    axes = axes_of(axis, len(x.shape))
+    axes = _own_axes(x, axis, where)
     count = _count(x, axes, where)
     if where is True and mean is None:
         total = reductions.squared_deviations(x, axes)
@@ -340,71 +354,3 @@ def cumsum(a: Any, axis: int | None = None, dtype: Any = None, out: Any = None) 
 def cumprod(a: Any, axis: int | None = None, dtype: Any = None, out: Any = None) -> Any:
     """Multiply the elements along an axis, or of the flattened array, keeping all partial products."""
     return _accumulation("cumprod", cumulative.cumprod, a, axis, dtype, out)
-
-
-# The methods of the ufuncs: reduce and accumulate along the first axis by default, outer
-
-
-def _logsumexp(
-    a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, keepdims: bool = False, **rest: Any
-) -> Any:
-    """``log(sum(exp(x)))`` along axes. The maximum that is taken out and put back cancels in the derivative too."""
-    refuse("logaddexp.reduce", out=(out, None), **{name: (value, None) for name, value in rest.items()})
-    x = _inexact(_array(a), dtype)[0]
-    axes = axes_of(axis, len(x.shape))
-    top = stop_gradient_p.bind(max(x, axes, keepdims=True))
-    top = select(isfinite(top), top, 0)  # inf - inf is not a number
-    return _finish(
-        add(log(reduce_sum(exp(sub(x, top)), axes)), reshape(top, reductions.without(x.shape, axes))), axes, keepdims
-    )
-
-
-def _reducer(fun: Callable[..., Any]) -> Callable[..., Any]:
-    def reduce(array: Any, axis: Axis = 0, dtype: Any = None, **arguments: Any) -> Any:
-        return fun(array, axis, **arguments) if dtype is None else fun(array, axis, dtype=dtype, **arguments)
-
-    return reduce
-
-
-def _accumulator(fun: Callable[..., Any], name: str) -> Callable[..., Any]:
-    def accumulate(array: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
-        if not _array(array).shape:
-            raise TypeError("cannot accumulate on a scalar")
-        return _accumulation(name, fun, array, axis, dtype, out)
-
-    return accumulate
-
-
-def _outer(ufunc: np.ufunc) -> Callable[..., Any]:
-    def outer(a: Any, b: Any, **arguments: Any) -> Any:
-        refuse(f"{ufunc.__name__}.outer", **{name: (value, None) for name, value in arguments.items()})
-        a, b = _array(a), _array(b)
-        return ufunc(reshape(a, (*a.shape, *(1,) * len(b.shape))), b)
-
-    return outer
-
-
-_REDUCE: dict[np.ufunc, Callable[..., Any]] = {
-    np.add: sum,
-    np.multiply: prod,
-    np.maximum: max,
-    np.minimum: min,
-    np.logical_and: all,
-    np.logical_or: any,
-    np.logaddexp: _logsumexp,
-}
-
-_ACCUMULATE: dict[np.ufunc, Callable[..., Any]] = {
-    np.add: cumulative.cumsum,
-    np.multiply: cumulative.cumprod,
-    np.maximum: cumulative.cummax,
-    np.minimum: cumulative.cummin,
-}
-
-_BINARY = [u for u in vars(np).values() if isinstance(u, np.ufunc) and (u.nin, u.nout, u.signature) == (2, 1, None)]
-
-UFUNC_METHODS.update({(u, "reduce"): _reducer(fun) for u, fun in _REDUCE.items()})
-UFUNC_METHODS.update(
-    {(u, "accumulate"): _accumulator(fun, f"{u.__name__}.accumulate") for u, fun in _ACCUMULATE.items()}
-)
-UFUNC_METHODS.update({(u, "outer"): _outer(u) for u in _BINARY})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -226,6 +227,8 @@ def squeeze(a: Any, axis: Axes = None) -> Any:
     """Drop axes of size 1: all of them, or those named."""
     x = as_array(a)
     own = typeof(x).shape
+    if not own and axis in (0, -1):
+        return x  # NumPy lets a scalar name an axis here
     axes = [k for k, n in enumerate(own) if n == 1] if axis is None else normalize_axis_tuple(axis, len(own))
     if any(own[k] != 1 for k in axes):
         raise ValueError("cannot select an axis to squeeze out which has size not equal to one")
@@ -270,13 +273,7 @@ def _at_least(rank: int, arys: tuple[Any, ...]) -> Any:
         own = typeof(x).shape
         missing = rank - len(own)
         # NumPy puts the new axes in front, but a matrix becomes (m, n, 1) and a vector (1, n, 1).
-        full = (
-            (*own, 1)
-            if missing == 1 and rank == 3
-            else (1, *own, 1)
-            if missing == 2 and rank == 3
-            else (1,) * missing + own
-        )
+        full = (*(1,) * (missing - 1), *own, 1) if rank == 3 and missing in (1, 2) else (1,) * missing + own
         results.append(structural.reshape(x, full))
     return results[0] if len(results) == 1 else tuple(results)
 
@@ -384,7 +381,7 @@ def tile(A: Any, reps: Any) -> Any:
 def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     """Repeat each element, by one count or by a count of its own, along an axis or flattened."""
     x = as_array(a)
-    if axis is None:
+    if axis is None or (not typeof(x).shape and axis in (0, -1)):
         x, axis = ravel(x), 0
     own = typeof(x).shape
     axis = normalize_axis_index(axis, len(own))
@@ -440,7 +437,10 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> A
         raise UnsupportedOperationError(
             f"astype({dtype!r}) at {here()}: a traced array converts to numeric dtypes only, not to {target!r}"
         )
-    return structural.convert(as_array(x), target)
+    x = as_array(x)
+    if typeof(x).dtype.kind == "c" and target.kind in "iuf":
+        warnings.warn("complex values are cast to real ones", np.exceptions.ComplexWarning, stacklevel=3)
+    return structural.convert(x, target)
 
 
 if hasattr(np, "astype"):

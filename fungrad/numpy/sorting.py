@@ -20,8 +20,11 @@ from fungrad.errors import ConcretizationTypeError
 from fungrad.numpy.dispatch import implements
 from fungrad.numpy.shaping import as_array, refuse
 from fungrad.primitives import sorting
+from fungrad.primitives.arithmetic import sub as subtract
+from fungrad.primitives.comparison import less
 from fungrad.primitives.indexing import gather
-from fungrad.primitives.structural import convert, moveaxis, reshape
+from fungrad.primitives.selection import where
+from fungrad.primitives.structural import convert, flip, moveaxis, reshape, slice_axis
 
 
 def _along(a: Any, axis: int | None) -> tuple[Any, int]:
@@ -124,8 +127,32 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
 
 @implements(np.digitize)
 def digitize(x: Any, bins: Any, right: bool = False) -> Any:
-    """Find the bin of each element, for bins in increasing order; no derivative."""
-    return searchsorted(bins, x, "left" if right else "right")
+    """Find the bin of each element, for bins in increasing or in decreasing order; no derivative.
+
+    Bins whose values are not known are taken to be in one of the two orders.
+    """
+    x, bins = as_array(x), as_array(bins)
+    if typeof(x).dtype.kind == "c":
+        raise TypeError("x may not be complex")
+    if typeof(bins).ndim != 1:
+        raise ValueError(f"digitize: the bins must have one axis, got shape {typeof(bins).shape}")
+    side = "left" if right else "right"
+    known = known_value(bins)
+    if not isinstance(known, ShapedArray):
+        falls, rises = bool((known[1:] < known[:-1]).any()), bool((known[1:] > known[:-1]).any())
+        if falls and rises:
+            raise ValueError("bins must be monotonically increasing or decreasing")
+        return _falling(bins, x, side) if falls else searchsorted(bins, x, side)
+    n = known.shape[0]
+    if n < 2:
+        return searchsorted(bins, x, side)
+    falls = less(slice_axis(bins, 0, n - 1, n), slice_axis(bins, 0, 0, 1))
+    return where(reshape(falls, ()), _falling(bins, x, side), searchsorted(bins, x, side))
+
+
+def _falling(bins: Any, x: Any, side: str) -> Any:
+    """How many bins of a decreasing sequence stand before each element."""
+    return subtract(typeof(bins).size, searchsorted(flip(bins, (0,)), x, side))
 
 
 # Where the shape of the result depends on the values

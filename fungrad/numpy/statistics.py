@@ -1,38 +1,62 @@
-"""NumPy's functions composed of reductions: average, median, differences, integrals, and those that skip nan."""
+"""NumPy's functions composed of reductions: averages, covariances, differences, integrals, accumulations."""
 
 from __future__ import annotations
 
 import operator
+import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from fungrad._util import here, user_source
 from fungrad.core.aval import Shape, ShapedArray, is_inexact, typeof
-from fungrad.core.trace import known_value
+from fungrad.core.trace import Tracer, known_value
+from fungrad.errors import UnsupportedOperationError
 from fungrad.numpy import reductions
 from fungrad.numpy.dispatch import implements
 from fungrad.numpy.reductions import Axis, axes_of
 from fungrad.numpy.shaping import as_array, promote, refuse
 from fungrad.primitives.arithmetic import add, div, mul, sub
-from fungrad.primitives.comparison import isnan, logical_not, not_equal
-from fungrad.primitives.reductions import merged_last
+from fungrad.primitives.comparison import less_equal, not_equal
+from fungrad.primitives.complex_parts import conj, imag, real
+from fungrad.primitives.contraction import contract
+from fungrad.primitives.exponential import sqrt
+from fungrad.primitives.extrema import clip
+from fungrad.primitives.indexing import gather
 from fungrad.primitives.selection import where as select
-from fungrad.primitives.sorting import sort
+from fungrad.primitives.stop_gradient import stop_gradient_p
 from fungrad.primitives.structural import (
     broadcast_to,
     concatenate,
     convert,
     expand_dims,
     ones,
+    reduce_sum,
     reshape,
+    slice_,
     slice_axis,
     transpose,
     zeros,
 )
 
-# Averages and medians
+# Warnings
+
+
+def warn_where(condition: Any, text: str) -> None:
+    """Warn as NumPy does where a condition holds; not where it is unknown."""
+    known = known_value(condition)
+    if not isinstance(known, ShapedArray) and np.any(known):
+        place = user_source()
+        frame, level = sys._getframe(), 1
+        while frame.f_back is not None and place is not None and frame.f_code is not place[0]:
+            frame, level = frame.f_back, level + 1
+        warnings.warn(text, RuntimeWarning, stacklevel=level)
+
+
+# Averages and covariances
 
 
 @implements(np.average)
@@ -56,7 +80,7 @@ def average(a: Any, axis: Axis = None, weights: Any = None, returned: bool = Fal
     w = as_array(weights)
     dtype = np.result_type(typeof(x).dtype, typeof(w).dtype, *([] if is_inexact(typeof(x).dtype) else [np.float64]))
     if typeof(w).shape != shape:
-        w = _along_axes(w, shape, axis)
+        w = along_axes(w, shape, axis)
     total = reductions.sum(w, axes, dtype=dtype, keepdims=keepdims)
     known = known_value(total)
     if not isinstance(known, ShapedArray) and np.any(known == 0):
@@ -66,7 +90,7 @@ def average(a: Any, axis: Axis = None, weights: Any = None, returned: bool = Fal
     return (mean, total) if returned else mean
 
 
-def _along_axes(w: Any, shape: Shape, axis: Axis) -> Any:
+def along_axes(w: Any, shape: Shape, axis: Axis) -> Any:
     """Weights for some axes, in the order in which ``axis`` names them, broadcast to the whole shape."""
     if axis is None:
         raise TypeError("Axis must be specified when shapes of a and weights differ.")
@@ -77,28 +101,132 @@ def _along_axes(w: Any, shape: Shape, axis: Axis) -> Any:
     return broadcast_to(expand_dims(w, tuple([k for k in range(len(shape)) if k not in axes])), shape)
 
 
-@implements(np.median)
-def median(a: Any, axis: Axis = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
-    """Take the middle element along axes, or the mean of the two in the middle; its derivative goes to those alone."""
-    refuse("median", out=(out, None))
-    x = as_array(a)
-    axes = axes_of(axis, len(x.shape))
-    if not is_inexact(typeof(x).dtype):
-        x = convert(x, np.dtype(np.float64))
-    ordered = merged_last(x, axes)
-    last = len(ordered.shape) - 1
-    n = ordered.shape[last]
-    if n == 0:
-        return reductions.mean(x, axes, keepdims=keepdims)
-    ordered = sort(ordered, last)
+@implements(np.cov)
+def cov(
+    m: Any,
+    y: Any = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: float | None = None,
+    fweights: Any = None,
+    aweights: Any = None,
+    *,
+    dtype: Any = None,
+) -> Any:
+    """Estimate the covariance matrix of variables of which there are observations.
 
-    def element(k: int) -> Any:
-        return reshape(slice_axis(ordered, last, k, k + 1), ordered.shape[:last])
+    Parameters
+    ----------
+    m, y : array
+        Variables, of which y has more; a row for each, or a column without ``rowvar``.
+    bias, ddof
+        The divisor is the number of observations without ``ddof``, which is 0 with ``bias`` and else 1.
+    fweights : array of integers, optional
+        How often each observation counts.
+    aweights : array, optional
+        The weight of each observation. The covariances have a derivative in it.
 
-    middle = element(n // 2) if n % 2 else mul(add(element(n // 2 - 1), element(n // 2)), 0.5)
-    largest = element(n - 1)
-    middle = select(isnan(largest), largest, middle)  # nan is sorted last
-    return expand_dims(middle, axes) if keepdims else middle
+    Notes
+    -----
+    ``C = X W X^H / n`` with X the deviations from the weighted mean, which has a derivative of its own. Frequencies are
+    integers and so have none: traced floating-point numbers are refused.
+    """
+    if ddof is not None and ddof != int(ddof):
+        raise ValueError("ddof must be integer")
+    m = as_array(m)
+    others = [] if y is None else [as_array(y)]
+    for name, v in zip("my", (m, *others), strict=False):
+        if typeof(v).ndim > 2:
+            raise ValueError(f"{name} has more than 2 dimensions")
+    dtype = np.result_type(*[typeof(v).dtype for v in (m, *others)], np.float64) if dtype is None else np.dtype(dtype)
+    x = _variables(m, dtype, rowvar or typeof(m).shape[:-1] in _ONE_VARIABLE)
+    if not typeof(x).shape[0]:
+        return np.zeros((0, 0))
+    if others:
+        rows = [x, *[_variables(v, dtype, rowvar or typeof(v).shape[:-1] in ((), (1,))) for v in others]]
+        x = concatenate(promote(rows), 0)
+    n = typeof(x).shape[1]
+    w = _observation_weights(fweights, aweights, n)
+    if ddof is None:
+        ddof = 0 if bias else 1
+    mean, total = average(x, 1, w, True)
+    total = slice_(total, (0,))
+    if w is None:
+        divisor: Any = n - ddof
+    elif ddof == 0:
+        divisor = total
+    elif aweights is None:
+        divisor = sub(total, ddof)
+    else:
+        squares = mul(w, convert(as_array(aweights), _FLOAT))
+        divisor = sub(total, div(mul(reduce_sum(squares, (0,)), ddof), total))
+    warn_where(less_equal(divisor, 0), "Degrees of freedom <= 0 for slice")
+    x = sub(x, expand_dims(mean, (1,)))
+    c = contract(x, conj(x if w is None else mul(x, w)), "ab,cb->ac")
+    factor = div(1, select(less_equal(divisor, 0), 0.0, divisor))
+    c = mul(c, convert(factor, np.dtype(typeof(c).dtype.char.lower())))
+    return reshape(c, tuple([k for k in typeof(c).shape if k != 1]))
+
+
+_FLOAT = np.dtype(np.float64)
+
+# NumPy before 2.2 took a matrix of one row for one variable even without rowvar.
+_ONE_VARIABLE: tuple[Shape, ...] = ((),) if np.cov(np.zeros((1, 2)), rowvar=False, bias=True).shape else ((), (1,))
+
+
+def _variables(v: Any, dtype: np.dtype[Any], rows: bool) -> Any:
+    """The matrix of observations with a row for each variable."""
+    shape = typeof(v).shape
+    v = reshape(convert(v, dtype), (1,) * (2 - len(shape)) + shape)
+    return v if rows else transpose(v, (1, 0))
+
+
+def _observation_weights(fweights: Any, aweights: Any, n: int) -> Any:
+    """The product of the frequencies and the weights; None if there are none."""
+    given = {"fweights": fweights, "aweights": aweights}
+    factors = []
+    for name, weights in given.items():
+        if weights is None:
+            continue
+        w = as_array(weights)
+        if name == "fweights" and type(w) is Tracer and is_inexact(typeof(w).dtype):
+            raise UnsupportedOperationError(
+                f"numpy.cov(..., fweights=...) at {here()}: frequencies are integers and have no derivative, but these "
+                f"are a traced array of type {w.aval!r}; write aweights=, or convert them by .astype(int)"
+            )
+        w = convert(w, _FLOAT)
+        known = known_value(w)
+        if isinstance(known, ShapedArray):
+            known = np.ones(known.shape)
+        if name == "fweights" and np.any(known != np.around(known)):
+            raise TypeError("fweights must be integer")
+        if known.ndim > 1:
+            raise RuntimeError(f"cannot handle multidimensional {name}")
+        if known.shape[0] != n:
+            raise RuntimeError(f"incompatible numbers of samples and {name}")
+        if np.any(known < 0):
+            raise ValueError(f"{name} cannot be negative")
+        factors.append(w)
+    return mul(*factors) if len(factors) == 2 else factors[0] if factors else None
+
+
+@implements(np.corrcoef)
+def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
+    """Estimate the correlation coefficients ``C_ij / sqrt(C_ii C_jj)``, with C from `cov`.
+
+    Values that rounding puts outside [-1, 1] are clipped. The derivative is that before clipping: the exact value is
+    never outside, and the second derivative at full correlation is not zero.
+    """
+    c = cov(x, y, rowvar, dtype=dtype)
+    if not typeof(c).shape:
+        return div(c, c)
+    every = np.arange(typeof(c).shape[0])
+    deviation = sqrt(real(gather(c, every, every, unique=True)))
+    c = div(div(c, expand_dims(deviation, (1,))), deviation)
+    clipped = clip(real(c), -1, 1)
+    if typeof(c).dtype.kind == "c":
+        clipped = add(clipped, mul(clip(imag(c), -1, 1), 1j))
+    return add(c, stop_gradient_p.bind(sub(clipped, c)))
 
 
 # Differences and integrals
@@ -209,86 +337,3 @@ def cumulative_prod(
 if hasattr(np, "cumulative_sum"):  # NumPy 2.1
     implements(np.cumulative_sum)(cumulative_sum)
     implements(np.cumulative_prod)(cumulative_prod)
-
-
-# Without nan: the same functions with a mask
-
-
-def _known(x: Any) -> Any:
-    return logical_not(isnan(x))
-
-
-@implements(np.nansum)
-def nansum(a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Any:
-    """Add the elements along axes that are not nan."""
-    x = as_array(a)
-    return reductions.sum(x, axis, dtype, out, keepdims, where=_known(x))
-
-
-@implements(np.nanprod)
-def nanprod(a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Any:
-    """Multiply the elements along axes that are not nan."""
-    x = as_array(a)
-    return reductions.prod(x, axis, dtype, out, keepdims, where=_known(x))
-
-
-@implements(np.nanmean)
-def nanmean(a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Any:
-    """Average the elements along axes that are not nan."""
-    x = as_array(a)
-    return reductions.mean(x, axis, dtype, out, keepdims, where=_known(x))
-
-
-@implements(np.nanvar)
-def nanvar(
-    a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: bool = False
-) -> Any:
-    """Take the variance along axes of the elements that are not nan."""
-    x = as_array(a)
-    return reductions.var(x, axis, dtype, out, ddof, keepdims, where=_known(x))
-
-
-@implements(np.nanstd)
-def nanstd(
-    a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: bool = False
-) -> Any:
-    """Take the standard deviation along axes of the elements that are not nan."""
-    x = as_array(a)
-    return reductions.std(x, axis, dtype, out, ddof, keepdims, where=_known(x))
-
-
-def _nan_extremum(fun: Callable[..., Any], worst: float, a: Any, axis: Axis, keepdims: bool) -> Any:
-    x = as_array(a)
-    if not is_inexact(typeof(x).dtype):
-        return fun(x, axis, keepdims=keepdims)
-    unknown = isnan(x)
-    found = fun(select(unknown, worst, x), axis, keepdims=keepdims)
-    return select(reductions.all(unknown, axis, keepdims=keepdims), np.nan, found)
-
-
-@implements(np.nanmax)
-def nanmax(a: Any, axis: Axis = None, out: Any = None, keepdims: bool = False) -> Any:
-    """Take the maximum along axes of the elements that are not nan; nan where there is none."""
-    refuse("nanmax", out=(out, None))
-    return _nan_extremum(reductions.max, -np.inf, a, axis, keepdims)
-
-
-@implements(np.nanmin)
-def nanmin(a: Any, axis: Axis = None, out: Any = None, keepdims: bool = False) -> Any:
-    """Take the minimum along axes of the elements that are not nan; nan where there is none."""
-    refuse("nanmin", out=(out, None))
-    return _nan_extremum(reductions.min, np.inf, a, axis, keepdims)
-
-
-@implements(np.nancumsum)
-def nancumsum(a: Any, axis: int | None = None, dtype: Any = None, out: Any = None) -> Any:
-    """Add up the elements along an axis, with nan as 0."""
-    x = as_array(a)
-    return reductions.cumsum(select(isnan(x), 0, x), axis, dtype, out)
-
-
-@implements(np.nancumprod)
-def nancumprod(a: Any, axis: int | None = None, dtype: Any = None, out: Any = None) -> Any:
-    """Multiply the elements along an axis, with nan as 1."""
-    x = as_array(a)
-    return reductions.cumprod(select(isnan(x), 1, x), axis, dtype, out)

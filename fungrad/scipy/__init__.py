@@ -1,0 +1,1 @@
+"""What users of SciPy need of it on traced arrays: ``fungrad.scipy.special``, which works without SciPy."""
