@@ -1,7 +1,7 @@
 """Write docs/numpy_support.md: what becomes of each NumPy function that meets a traced array, found by running it.
 
-    python docs/make_numpy_support.py            write the file
-    python docs/make_numpy_support.py --check    exit with 1 if the file is out of date
+python docs/make_numpy_support.py            write the file
+python docs/make_numpy_support.py --check    exit with 1 if the file is out of date
 """
 
 from __future__ import annotations
@@ -93,7 +93,10 @@ def remark(probes: tuple[Probe, ...], verdicts: list[Verdict]) -> str:
 
 def advice(probe: Probe, verdict: Verdict) -> str:
     """What to write instead."""
-    return f"write `{probe.instead}`" if probe.instead else verdict.instead.rstrip(".")
+    if probe.instead:
+        return f"write `{probe.instead}`"
+    text = verdict.instead.rstrip(".")
+    return text[:1].lower() + text[1:]
 
 
 def rows(section: str) -> list[tuple[str, str, str, str]]:
@@ -102,9 +105,7 @@ def rows(section: str) -> list[tuple[str, str, str, str]]:
     for name, probes in PROBES[section].items():
         if exists(section, name):
             verdicts = [judge(name, probe) for probe in probes]
-            found.append(
-                (PREFIX[section] + name, verdicts[0].kind, verdicts[0].vmap or "–", remark(probes, verdicts))
-            )
+            found.append((PREFIX[section] + name, verdicts[0].kind, verdicts[0].vmap or "–", remark(probes, verdicts)))
     for name in NO_ARRAYS.get(section, ()):
         if name in public_functions(section):
             found.append((PREFIX[section] + name, TAKES_NO_ARRAYS, "–", ""))

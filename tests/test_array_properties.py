@@ -62,7 +62,9 @@ def scale(x: Any) -> Any:
     return x * x.dtype.type(0.9)
 
 
-def check(fun: Fun, args: tuple[Any, ...], seed: int, derivative: bool = True, batched: bool = True, vary: Fun = reverse) -> None:
+def check(
+    fun: Fun, args: tuple[Any, ...], seed: int, derivative: bool = True, batched: bool = True, vary: Fun = reverse
+) -> None:
     """All that must hold of a call."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
@@ -144,8 +146,10 @@ def check_vmap(fun: Fun, args: tuple[Any, ...], rng: np.random.Generator, tolera
 
 UNARY = [
     np.sin, np.cos, np.tan, np.arcsin, np.arctan, np.sinh, np.tanh, np.arcsinh, np.arctanh, np.exp, np.expm1, np.exp2,
-    np.log, np.log1p, np.log2, np.log10, np.sqrt, np.cbrt, np.square, np.reciprocal, np.negative, np.abs, np.conj, np.real,
-    np.imag, np.angle, np.sinc, np.deg2rad, np.fabs, np.nan_to_num, np.positive, np.isfinite, np.floor, np.sign, np.modf,
+    np.log, np.log1p, np.log2, np.log10, np.sqrt, np.cbrt, np.square, np.reciprocal, np.negative, np.abs, np.conj,
+    np.real,
+    np.imag, np.angle, np.sinc, np.deg2rad, np.fabs, np.nan_to_num, np.positive, np.isfinite, np.floor, np.sign,
+    np.modf,
     np.frexp, np.signbit, np.iscomplex,
 ]  # fmt: skip
 BINARY = [
@@ -258,7 +262,9 @@ QUANTILES = [np.quantile, np.nanquantile]
 def test_quantiles(data: Any, fun: Fun, shape: Any, keepdims: bool, q: float, seed: int) -> None:
     """Over any axes."""
     axis = data.draw(axes(len(shape)))
-    method = data.draw(st.sampled_from(["linear", "lower", "higher", "midpoint", "hazen", "weibull", "median_unbiased"]))
+    method = data.draw(
+        st.sampled_from(["linear", "lower", "higher", "midpoint", "hazen", "weibull", "median_unbiased"])
+    )
     check(lambda x: fun(x, q, axis=axis, keepdims=keepdims, method=method), operands([shape], "d", seed), seed)
 
 
@@ -357,7 +363,7 @@ def rearrangements(draw: Any, shape: Any) -> Fun:
     )
 
 
-@examples(150)
+@examples(400)
 @given(st.data(), SHAPES, DTYPES, SEEDS)
 def test_rearranging(data: Any, shape: Any, dtype: str, seed: int) -> None:
     """Functions that move elements, with axes that may not exist and shapes that may not fit."""

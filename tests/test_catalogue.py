@@ -110,7 +110,6 @@ NOT_FOR_INTEGERS = {
     "power 2": "the dtype of NumPy's `bools ** 2` depends on the value of the exponent; here it is that of np.power",
     "power 2.0": "the same, in NumPy 2.0",
     "select values": "the same",
-    "logaddexp.reduce": "in double precision, where NumPy takes half or single precision for small integers",
 }
 
 

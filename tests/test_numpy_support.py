@@ -60,10 +60,14 @@ REPLACED = [(s, n, q) for s, n in ENTRIES for q in PROBES[s][n] if q.instead]
 @pytest.mark.parametrize(("section", "name", "probe"), REPLACED, ids=[f"{s} {n} {q.what}" for s, n, q in REPLACED])
 def test_replacement(section: str, name: str, probe: Probe) -> None:
     """What the table says to write instead gives the same value, and works under all transforms."""
-    names = [n for n in ("x", "y") if n in {v.id for v in ast.walk(ast.parse(probe.instead)) if isinstance(v, ast.Name)}]
+    names = [
+        n for n in ("x", "y") if n in {v.id for v in ast.walk(ast.parse(probe.instead)) if isinstance(v, ast.Name)}
+    ]
     fun = eval(f"lambda {', '.join(names)}: {probe.instead}", {"np": np, "fg": fg})
     flat = "5.0)" in probe.instead and "where" not in probe.instead
-    written = Probe(lambda *xs: fun(*xs[: len(names)]), probe.shapes, probe.domain, probe.dtype, probe.integers, flat=flat)
+    written = Probe(
+        lambda *xs: fun(*xs[: len(names)]), probe.shapes, probe.domain, probe.dtype, probe.integers, flat=flat
+    )
     verdict = judge(name, written)
     assert verdict.kind in (DIFFERENTIATES, CONSTANT, NO_DERIVATIVE), verdict
     assert verdict.vmap == LOOP or isinstance(fun(*probe.operands()[: len(names)]), str)
@@ -112,7 +116,11 @@ def _other_dtype(x: Any) -> Any:
 
 
 def _mixed(x: Any) -> Any:
-    return x * np.arange(3.0) if isinstance(x, fg.Tracer) and isinstance(fg.core.trace.known_value(x), fg.ShapedArray) else x
+    return (
+        x * np.arange(3.0)
+        if isinstance(x, fg.Tracer) and isinstance(fg.core.trace.known_value(x), fg.ShapedArray)
+        else x
+    )
 
 
 def _silent_error(x: Any) -> Any:
@@ -169,7 +177,7 @@ def _rows(text: str) -> dict[str, str]:
 
 
 def test_the_document_is_up_to_date() -> None:
-    """docs/numpy_support.md is what running the functions gives; rows of other versions of NumPy may differ in number."""
+    """docs/numpy_support.md is what running the functions gives; with another NumPy, in the rows that both have."""
     if not DOCUMENT.exists():
         pytest.skip("an installed package has no documents beside it")
     spec = importlib.util.spec_from_file_location("make_numpy_support", ROOT / "docs" / "make_numpy_support.py")

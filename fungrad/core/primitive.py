@@ -363,9 +363,7 @@ class General(_Recorded):
 
     def is_linear_for(self, active: Sequence[Any]) -> bool:
         """Whether it is linear in the operands that are marked active (by anything but None) together."""
-        return self.transpose is not None and all(
-            [mark is None or k in self.linear_in for k, mark in enumerate(active)]
-        )
+        return self.transpose is not None and all(mark is None or k in self.linear_in for k, mark in enumerate(active))
 
     def needs(self, ids: Sequence[int | None], values: list[Any], outs: Any) -> tuple[tuple[Any, ...], Any]:
         """Everything, as the rule is free to use what it likes; of a linear map what `Linear` keeps."""

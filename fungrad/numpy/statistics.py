@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from fungrad._util import here, user_source
 from fungrad.core.aval import Shape, ShapedArray, is_inexact, typeof
@@ -17,7 +17,7 @@ from fungrad.core.trace import Tracer, known_value
 from fungrad.errors import UnsupportedOperationError
 from fungrad.numpy import reductions
 from fungrad.numpy.dispatch import implements
-from fungrad.numpy.reductions import Axis, axes_of
+from fungrad.numpy.reductions import Axis
 from fungrad.numpy.shaping import as_array, promote, refuse
 from fungrad.primitives.arithmetic import add, div, mul, sub
 from fungrad.primitives.comparison import less_equal, not_equal
@@ -72,7 +72,7 @@ def average(a: Any, axis: Axis = None, weights: Any = None, returned: bool = Fal
     """
     x = as_array(a)
     shape = typeof(x).shape
-    axes = axes_of(axis, len(shape))
+    axes = tuple(range(len(shape))) if axis is None else tuple(sorted(normalize_axis_tuple(axis, len(shape), "axis")))
     if weights is None:
         mean = reductions.mean(x, axes, keepdims=keepdims)
         aval = typeof(mean)
@@ -270,7 +270,11 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     n = x.size
     x = reshape(x, (n,))
     x = sub(slice_axis(x, 0, min(1, n), n), slice_axis(x, 0, 0, max(n - 1, 0)))
-    ends = [None if e is None else convert(as_array(e), typeof(x).dtype) for e in (to_begin, to_end)]
+    ends = [None if e is None else as_array(e) for e in (to_begin, to_end)]
+    for name, e in zip(("to_begin", "to_end"), ends, strict=True):
+        if e is not None and not np.can_cast(typeof(e).dtype, typeof(x).dtype, "same_kind"):
+            raise TypeError(f"dtype of `{name}` must be compatible with input `ary` under the `same_kind` rule.")
+    ends = [None if e is None else convert(e, typeof(x).dtype) for e in ends]
     begin, end = (None if e is None else reshape(e, (e.size,)) for e in ends)
     return concatenate([e for e in (begin, x, end) if e is not None], 0)
 

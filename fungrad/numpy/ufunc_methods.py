@@ -33,7 +33,7 @@ from fungrad.primitives import cumulative
 from fungrad.primitives.arithmetic import sub
 from fungrad.primitives.comparison import isnan
 from fungrad.primitives.indexing import gather
-from fungrad.primitives.reductions import Axes, merged_last, without
+from fungrad.primitives.reductions import Axes, count_along, merged_last, without
 from fungrad.primitives.selection import where as select
 from fungrad.primitives.structural import (
     broadcast_to,
@@ -67,7 +67,7 @@ def call(ufunc: np.ufunc, *inputs: Any, **arguments: Any) -> Any:
     order, subok
         Of no effect: traced arrays have no memory layout and no subclasses.
     """
-    name = f"numpy.{ufunc.__name__}"
+    name = name_of(ufunc)
     fun = _function(ufunc, "__call__")
     if any(array is not None for array in arguments.get("out") or ()):
         raise UnsupportedOperationError(
@@ -101,12 +101,17 @@ def call(ufunc: np.ufunc, *inputs: Any, **arguments: Any) -> Any:
     return tuple([convert(y, d) for y, d in zip(out, loop[ufunc.nin :], strict=True)])
 
 
+def name_of(ufunc: np.ufunc) -> str:
+    """``numpy.sin``, ``scipy.special.erf``."""
+    return f"{'numpy' if getattr(np, ufunc.__name__, None) is ufunc else 'scipy.special'}.{ufunc.__name__}"
+
+
 def _function(ufunc: np.ufunc, method: str) -> Function:
     """What a ufunc does to traced arrays, or an error that names the call."""
     fun = UFUNCS.get(ufunc)
     if fun is not None:
         return _ldexp if ufunc is np.ldexp and method in ("reduce", "accumulate", "reduceat") else fun
-    name = f"numpy.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+    name = name_of(ufunc) + ("" if method == "__call__" else f".{method}")
     hint = "compose it from functions that do"
     if any("O" in types for types in ufunc.types) and len(ufunc.types) == 1:  # made by numpy.frompyfunc
         name, hint = f"{ufunc.__name__}, made by numpy.frompyfunc,", "map the function by fungrad.vmap"
@@ -204,6 +209,8 @@ def reduce(
             "specify 'initial'"
         )
     result = _reduce(ufunc, fun, x, axes, begin, mask, None if initial is None else identity)
+    if ufunc in (np.hypot, np.gcd) and initial is _NOT_GIVEN and count_along(typeof(x).shape, axes) == 1:
+        result = fun(identity, result)  # a single element is combined with the identity: its magnitude
     return expand_dims(result, axes) if keepdims else result
 
 

@@ -100,6 +100,17 @@ _ELEMENTARY = [
 ]
 
 _INCOMPLETE = [
+    _row("gammainc gammaincc", (_POSITIVE, _POSITIVE), arity=2),
+    _row("gammaincinv gammainccinv", (_POSITIVE, _UNIT), arity=2, tolerance=1e-5),
+    _row("betainc betaincc", (_POSITIVE, _POSITIVE, _UNIT), arity=3),
+    _row("betaincinv betainccinv", (_POSITIVE, _POSITIVE, _UNIT), arity=3, tolerance=1e-5),
+    _row("chdtr chdtrc", (_POSITIVE, _POSITIVE), arity=2),
+    _row("chdtri", (_POSITIVE, _UNIT), arity=2, tolerance=1e-5),
+    _row("chdtriv", (_UNIT, _POSITIVE), "d", arity=2, tolerance=1e-5),
+    _row("gdtr gdtrc", _POSITIVE, arity=3, label="shape of gdtr"),
+    _row("gdtria btdtria", (_UNIT, _POSITIVE, _UNIT), "d", arity=3, label="gdtria btdtria", tolerance=1e-5),
+    _row("gdtrib btdtrib", (_POSITIVE, _UNIT, _UNIT), "d", arity=3, tolerance=1e-5),
+    _row("gdtrix", (_POSITIVE, _POSITIVE, _UNIT), "d", arity=3, label="shape of gdtrix", tolerance=1e-5),
     _row("gammainc gammaincc gammaincinv gammainccinv", ((1, 4), _UNIT), arity=2, integers=(0,)),
     _row("betainc betaincc betaincinv betainccinv", ((1, 4), (1, 4), _UNIT), arity=3, integers=(0, 1)),
     _row("betainc betaincinv", _UNIT, before=(2.5, 1.5)),
@@ -206,8 +217,8 @@ _WAVES = [
 
 # What SciPy lacks: primitives of fungrad's own
 
-_carlson, _gamma, _quotients = (
-    importlib.import_module(f"fungrad.scipy.ufuncs.{m}") for m in ("carlson", "gamma", "quotients")
+_carlson, _gamma, _quotients, _shape = (
+    importlib.import_module(f"fungrad.scipy.ufuncs.{m}") for m in ("carlson", "gamma", "quotients", "shape")
 )
 
 _OWN = [
@@ -225,6 +236,25 @@ _OWN = [
         "DF",
         more_shapes=_MORE,
         primitives=("complex_polygamma",),
+    ),
+    Row(
+        "gamma moment",
+        lambda a, x: (
+            _shape.gamma_moment_p.bind(a, x, True, orders=(1, 0))
+            + _shape.gamma_moment_p.bind(x, a, False, orders=(0, 1))
+        ),
+        ((2, 3), (3,)),
+        ((2.0, 3.0), (0.4, 1.5)),
+        "df",
+        primitives=("gamma_moment",),
+    ),
+    Row(
+        "beta moment",
+        lambda a, b, x: _shape.beta_moment_p.bind(a, b, x, orders=(1, 1, 0)),
+        ((2, 3), (3,), (2, 1)),
+        ((1.0, 3.0), (1.0, 3.0), (0.1, 0.4)),
+        "df",
+        primitives=("beta_moment",),
     ),
     Row(
         "carlson",

@@ -122,8 +122,15 @@ _REDUCTIONS = [
 _ACCUMULATIONS = [
     Row("add.accumulate", np.add.accumulate, _X, more_shapes=(((3,),), ((0, 2),))),
     Row("multiply.accumulate", lambda x: np.multiply.accumulate(x, axis=1), _X),
-    Row("maximum.accumulate", np.maximum.accumulate, _X, dtypes="df", distinct=True),
-    Row("minimum.accumulate", lambda x: np.minimum.accumulate(x, -1), _X, dtypes="df", distinct=True),
+    Row("maximum.accumulate", np.maximum.accumulate, _X, dtypes="df", distinct=True, primitives=("cummax",)),
+    Row(
+        "minimum.accumulate",
+        lambda x: np.minimum.accumulate(x, -1),
+        _X,
+        dtypes="df",
+        distinct=True,
+        primitives=("cummin",),
+    ),
     Row("accumulate dtype", lambda x: np.add.accumulate(x, dtype=np.complex128), ((3,),)),
 ]
 

@@ -287,7 +287,7 @@ def _scaled(a, b):
 
 
 def _scaled_jvp(primals, tangents, out):
-    (a, b), (a_dot, b_dot) = primals, tangents
+    (a, _), (a_dot, b_dot) = primals, tangents
     assert a_dot is not None, "without a tangent of a it is a linear map, and the rule is not asked"
     right = neg(mul(a_dot, out)) if b_dot is None else sub(b_dot, mul(a_dot, out))
     return PRIMITIVES["test_scaled"].bind(a, right)

@@ -42,18 +42,19 @@ def _written(x: Any) -> Any:
     return plain
 
 
+_WITH_AXIS = "all any argmax argmin argsort cumprod cumsum max mean min prod std sum var"
 METHODS: dict[str, Probe | tuple[Probe, ...]] = {
     **{
         n: p(lambda x, n=n: getattr(x, n)(axis=1), _M)
-        for n in """all any argmax argmin argsort cumprod cumsum max mean min prod std sum var""".split()
+        for n in _WITH_AXIS.split()
     },
-    **{n: p(lambda x, n=n: getattr(x, n)(), _M) for n in "copy flatten ravel tolist".split()},
-    **{n: p(lambda x, n=n: getattr(x, n)(), dtype="D") for n in "conj conjugate".split()},
-    **{n: p(lambda x, n=n: getattr(x, n), (2, 3, 4)) for n in "T mT".split()},
-    **{n: p(lambda x, n=n: getattr(x, n), dtype="D") for n in "real imag".split()},
+    **{n: p(lambda x, n=n: getattr(x, n)(), _M) for n in ["copy", "flatten", "ravel", "tolist"]},
+    **{n: p(lambda x, n=n: getattr(x, n)(), dtype="D") for n in ["conj", "conjugate"]},
+    **{n: p(lambda x, n=n: getattr(x, n), (2, 3, 4)) for n in ["T", "mT"]},
+    **{n: p(lambda x, n=n: getattr(x, n), dtype="D") for n in ["real", "imag"]},
     **{
         n: p(lambda x, n=n: getattr(x, n), _M)
-        for n in "dtype itemsize nbytes ndim shape size device strides".split()
+        for n in ["dtype", "itemsize", "nbytes", "ndim", "shape", "size", "device", "strides"]
     },
     "base": p(lambda x: x.base),
     "flags": p(lambda x: x.flags.c_contiguous, _M),

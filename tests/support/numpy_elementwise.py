@@ -45,7 +45,8 @@ PROBES: dict[str, Probe | tuple[Probe, ...]] = {
         for n in ("invert", "bitwise_not", "bitwise_invert", "bitwise_count")
     },
     "allclose": p(lambda x, y: np.allclose(x, y), *_TWO),
-    "clip": (p(lambda x: np.clip(x, 0.4, 0.7)), p(lambda x, y: np.clip(np.linspace(0, 1, 9), x, y), (), (), what="bounds",
+    "clip": (p(lambda x: np.clip(x, 0.4, 0.7)),
+             p(lambda x, y: np.clip(np.linspace(0, 1, 9), x, y), (), (), what="bounds",
                domain=((0.1, 0.2), (0.8, 0.9)))),
     "divmod": _two("divmod", ((4.1, 4.4), (1.0, 1.3))),
     "floor_divide": _two("floor_divide", ((4.1, 4.4), (1.0, 1.3)), flat=True),

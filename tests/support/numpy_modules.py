@@ -73,7 +73,20 @@ LINALG: dict[str, Probe | tuple[Probe, ...]] = {
     ], p(lambda x: np.linalg.vector_norm(x, ord=0), (3,), what="ord=0", flat=True)),
 }  # fmt: skip
 
-_TO_COMPLEX = "fft ifft fft2 ifft2 fftn ifftn fftshift ifftshift irfft irfft2 irfftn hfft".split()
+_TO_COMPLEX = [
+    "fft",
+    "ifft",
+    "fft2",
+    "ifft2",
+    "fftn",
+    "ifftn",
+    "fftshift",
+    "ifftshift",
+    "irfft",
+    "irfft2",
+    "irfftn",
+    "hfft",
+]
 
 FFT: dict[str, Probe | tuple[Probe, ...]] = {
     **{

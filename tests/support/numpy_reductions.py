@@ -10,19 +10,23 @@ _M = (3, 4)
 _NAN = np.array([0.0, np.nan, 0.0, 0.0])
 _WEIGHTS = np.array([1.0, 2.0, 3.0, 4.0])
 
+_WITH_AXIS = "sum prod max min amax amin mean std var ptp median cumsum cumprod"
+_MORE_WITH_AXIS = "all any argmax argmin count_nonzero argsort cumulative_sum cumulative_prod sort"
+_WITHOUT_NAN = """
+nansum nanprod nanmax nanmin nanmean nanstd nanvar nanmedian nancumsum nancumprod nanargmax nanargmin
+"""
 PROBES: dict[str, Probe | tuple[Probe, ...]] = {
     **{
         n: p(lambda x, n=n: getattr(np, n)(x, axis=1), _M)
-        for n in "sum prod max min amax amin mean std var ptp median cumsum cumprod".split()
+        for n in _WITH_AXIS.split()
     },
     **{
         n: p(lambda x, n=n: getattr(np, n)(x, axis=1), _M)
-        for n in "all any argmax argmin count_nonzero argsort cumulative_sum cumulative_prod sort".split()
+        for n in _MORE_WITH_AXIS.split()
     },
     **{
         n: p(lambda x, n=n: getattr(np, n)(x + _NAN, axis=1), _M)
-        for n in """nansum nanprod nanmax nanmin nanmean nanstd nanvar nanmedian nancumsum nancumprod nanargmax
-        nanargmin""".split()
+        for n in _WITHOUT_NAN.split()
     },
     "sum": (
         p(lambda x: np.sum(x, axis=1), _M),
@@ -31,10 +35,10 @@ PROBES: dict[str, Probe | tuple[Probe, ...]] = {
     ),
     **{
         n: (
-            p(lambda x, n=n: getattr(np, n)(x, q, axis=1), _M),
+            p(lambda x, n=n, q=q: getattr(np, n)(x, q, axis=1), _M),
             p(lambda q, n=n: getattr(np, n)(_WEIGHTS, q), (2,), domain=(0.41, 0.59), what="q"),
             p(
-                lambda w, n=n: getattr(np, n)(_WEIGHTS, q, weights=w, method="inverted_cdf"),
+                lambda w, n=n, q=q: getattr(np, n)(_WEIGHTS, q, weights=w, method="inverted_cdf"),
                 (4,),
                 flat=True,
                 what="weights",

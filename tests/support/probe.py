@@ -64,7 +64,7 @@ class Probe:
     remark : str
         For the table.
     numpys : str
-        A part of NumPy's own TypeError, for functions in C that refuse whatever is no array before they ask it anything.
+        A part of NumPy's own TypeError, for functions in C that refuse what is no array before they ask it anything.
     exact : bool
         False where the value depends on where the array lies in memory, or is an object without equality.
     """
@@ -182,7 +182,7 @@ def check_refusal(name: str, error: errors.FungradError) -> None:
 
 
 _ADVICE = re.compile(
-    r"\b(instead|write|use|compose|leave|build|compute|convert|keep|stay|give|pass|call|slice|take|map|return|cut|sort"
+    r"\b(instead|write|use|compose|leave|build|compute|convert|keep|stay|give|pass|call|slice|take|map|return|cut|sort|divide|solve|multiply"
     r"|list|np\.\w+|fungrad\.\w+)\b",
     re.IGNORECASE,
 )
@@ -275,7 +275,9 @@ def _check_others(probe: Probe, seen: list[Any], structure: Any, others: list[An
     if seen[0] != structure:
         raise _Fault(f"the result is {seen[0]} instead of {structure}")
     for a, b in zip(seen[1], others, strict=True):
-        if probe.exact and (type(a) is not type(b) or (a != b if not isinstance(a, np.ndarray) else not (a == b).all())):
+        if probe.exact and (
+            type(a) is not type(b) or (a != b if not isinstance(a, np.ndarray) else not (a == b).all())
+        ):
             raise _Fault(f"the result is {a!r} instead of {b!r}")
 
 

@@ -11,7 +11,7 @@ from .probe import Probe, p
 METHODS = ("reduce", "accumulate", "reduceat", "outer", "at")
 
 # ufuncs of integers, and domains in which no element meets a kink
-_INTEGERS = "bitwise_and bitwise_or bitwise_xor left_shift right_shift gcd lcm".split()
+_INTEGERS = ["bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift", "gcd", "lcm"]
 _DOMAINS = {"fmod": (4.1, 9.3), "remainder": (4.1, 9.3), "floor_divide": (4.1, 9.3), "nextafter": (1.0, 2.0)}
 _FLAT = {(u, m) for u in ("floor_divide", "heaviside") for m in ("reduce", "reduceat", "outer")}
 

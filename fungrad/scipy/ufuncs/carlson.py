@@ -25,8 +25,8 @@ from fungrad.primitives.arithmetic import add, mul
 _STEP, _REACH = 1 / 28, 4.6
 _BLOCK = 1 << 16
 _NODES = np.arange(-int(_REACH / _STEP), int(_REACH / _STEP) + 1) * _STEP
-_EXPONENTS = np.pi / 2 * np.sinh(_NODES)
-_WEIGHTS = _STEP * np.pi / 2 * np.cosh(_NODES)
+EXPONENTS = np.pi / 2 * np.sinh(_NODES)
+WEIGHTS = _STEP * np.pi / 2 * np.cosh(_NODES)
 
 
 def _carlson(*operands: Any, exponents: tuple[int, ...]) -> Any:
@@ -41,8 +41,8 @@ def _carlson(*operands: Any, exponents: tuple[int, ...]) -> Any:
         scale = _middle([np.abs(x) for x in xs], exponents)[..., None]
         step = max(1, _BLOCK // max(1, scale.size))
         for start in range(0, len(_NODES), step):
-            t = scale * np.exp(_EXPONENTS[start : start + step])
-            terms = t * _WEIGHTS[start : start + step]
+            t = scale * np.exp(EXPONENTS[start : start + step])
+            terms = t * WEIGHTS[start : start + step]
             for x, e in zip(xs, exponents, strict=True):
                 terms = terms * (t + x[..., None]) ** (-e / 2)
             total = total + np.where(np.isfinite(terms), terms, 0.0).sum(-1)

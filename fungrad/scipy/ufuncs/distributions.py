@@ -19,6 +19,7 @@ from fungrad.primitives.selection import where
 from fungrad.scipy.ufuncs.declared import declare, special
 from fungrad.scipy.ufuncs.incomplete import beta_density, gamma_density
 from fungrad.scipy.ufuncs.quotients import expm1_quotient
+from fungrad.scipy.ufuncs.shape import beta_by_first, beta_by_second, gamma_by_shape
 
 betaln, hyp0f1, gammaln, ive = special("betaln"), special("hyp0f1"), special("gammaln"), special("ive")
 smirnov_slope, xlogy = special("_smirnovp"), special("xlogy")
@@ -29,8 +30,14 @@ smirnov_slope, xlogy = special("_smirnovp"), special("xlogy")
 def _gdtr(sign: int) -> dict[str, Any]:
     return {
         "a": lambda t, a, b, x: mul(t, mul(mul(gamma_density(b, mul(a, x)), x), sign)),
+        "b": lambda t, a, b, x: mul(t, mul(gamma_by_shape(b, mul(a, x)), sign)),
         "x": lambda t, a, b, x: mul(t, mul(mul(gamma_density(b, mul(a, x)), a), sign)),
     }
+
+
+def _by_shape(b: Any, x: Any, rate: Any) -> Any:
+    """The derivative of the rate's (or the other way round) quantile in the shape, but for its sign."""
+    return div(gamma_by_shape(b, x), mul(gamma_density(b, x), rate))
 
 
 declare("gdtr", "a b x", **_gdtr(1))
@@ -39,15 +46,23 @@ declare(
     "gdtria",
     "p b x",
     p=lambda t, b, x, out: div(t, mul(gamma_density(b, mul(out, x)), x)),
+    b=lambda t, b, x, out: neg(mul(t, _by_shape(b, mul(out, x), x))),
     x=lambda t, x, out: neg(mul(t, div(out, x))),
 )
 declare(
     "gdtrix",
     "a b p",
     a=lambda t, a, out: neg(mul(t, div(out, a))),
+    b=lambda t, a, b, out: neg(mul(t, _by_shape(b, mul(out, a), a))),
     p=lambda t, a, b, out: div(t, mul(gamma_density(b, mul(out, a)), a)),
 )
-declare("gdtrib", "a p x")
+declare(
+    "gdtrib",
+    "a p x",
+    a=lambda t, a, x, out: neg(mul(t, div(x, _by_shape(out, mul(a, x), 1)))),
+    p=lambda t, a, x, out: div(t, gamma_by_shape(out, mul(a, x))),
+    x=lambda t, a, x, out: neg(mul(t, div(a, _by_shape(out, mul(a, x), 1)))),
+)
 
 # chi squared: P(v/2, x/2)
 
@@ -56,10 +71,34 @@ def _chi_density(v: Any, x: Any) -> Any:
     return mul(gamma_density(mul(v, 0.5), mul(x, 0.5)), 0.5)
 
 
-declare("chdtr", "v x", x=lambda t, v, x: mul(t, _chi_density(v, x)))
-declare("chdtrc", "v x", x=lambda t, v, x: neg(mul(t, _chi_density(v, x))))
-declare("chdtri", "v p", p=lambda t, v, out: neg(div(t, _chi_density(v, out))))
-declare("chdtriv", "p x")
+def _chi_by_freedom(v: Any, x: Any) -> Any:
+    return mul(gamma_by_shape(mul(v, 0.5), mul(x, 0.5)), 0.5)
+
+
+declare(
+    "chdtr",
+    "v x",
+    v=lambda t, v, x: mul(t, _chi_by_freedom(v, x)),
+    x=lambda t, v, x: mul(t, _chi_density(v, x)),
+)
+declare(
+    "chdtrc",
+    "v x",
+    v=lambda t, v, x: neg(mul(t, _chi_by_freedom(v, x))),
+    x=lambda t, v, x: neg(mul(t, _chi_density(v, x))),
+)
+declare(
+    "chdtri",
+    "v p",
+    v=lambda t, v, out: neg(mul(t, div(_chi_by_freedom(v, out), _chi_density(v, out)))),
+    p=lambda t, v, out: neg(div(t, _chi_density(v, out))),
+)
+declare(
+    "chdtriv",
+    "p x",
+    p=lambda t, x, out: div(t, _chi_by_freedom(out, x)),
+    x=lambda t, x, out: neg(mul(t, div(_chi_density(out, x), _chi_by_freedom(out, x)))),
+)
 
 # Poisson: Q(floor(k) + 1, m)
 
@@ -106,8 +145,20 @@ declare("nbdtrin", "k y p")
 
 # beta and F; the latter is I(w; m/2, n/2) with w = m x / (m x + n) and dw/dx = w (1-w) / x = m n / (m x + n)**2
 
-declare("btdtria", "p b x")
-declare("btdtrib", "a p x")
+declare(
+    "btdtria",
+    "p b x",
+    p=lambda t, b, x, out: div(t, beta_by_first(out, b, x)),
+    b=lambda t, b, x, out: neg(mul(t, div(beta_by_second(out, b, x), beta_by_first(out, b, x)))),
+    x=lambda t, b, x, out: neg(mul(t, div(beta_density(out, b, x), beta_by_first(out, b, x)))),
+)
+declare(
+    "btdtrib",
+    "a p x",
+    a=lambda t, a, x, out: neg(mul(t, div(beta_by_first(a, out, x), beta_by_second(a, out, x)))),
+    p=lambda t, a, x, out: div(t, beta_by_second(a, out, x)),
+    x=lambda t, a, x, out: neg(mul(t, div(beta_density(a, out, x), beta_by_second(a, out, x)))),
+)
 
 
 def _f_density(m: Any, n: Any, x: Any) -> Any:

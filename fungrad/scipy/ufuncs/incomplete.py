@@ -1,7 +1,8 @@
-"""Derivatives of the incomplete gamma and beta functions and of their inverses in the limit of integration. DLMF 8.
+"""Derivatives of the incomplete gamma and beta functions and of their inverses. DLMF 8.
 
-They are the densities of the gamma and beta distributions. Both come from x**a exp(-x) / gamma(a), for which SciPy has
-a function that is accurate for large a and x near the mode, where the logarithms of the factors are large and cancel.
+Those in the shape parameters are in `shape`. Those in the limit of integration are the densities of the gamma and beta
+distributions. Both come from x**a exp(-x) / gamma(a), for which SciPy has a function that is accurate for large a and x
+near the mode, where the logarithms of the factors are large and cancel.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from fungrad.primitives.exponential import exp
 from fungrad.primitives.selection import where
 from fungrad.scipy.ufuncs.declared import declare, special
 from fungrad.scipy.ufuncs.gamma import psi
+from fungrad.scipy.ufuncs.shape import beta_by_first, beta_by_second, gamma_by_shape
 
 gamma_factor, gammaln, betaln = special("_igam_fac"), special("gammaln"), special("betaln")
 xlogy, xlog1py = special("xlogy"), special("xlog1py")
@@ -56,11 +58,62 @@ def beta_density(a: Any, b: Any, x: Any) -> Any:
 
 # x is the limit of integration in all; the derivative of an inverse is that of the function turned over
 
-declare("gammainc", "a x", x=lambda t, a, x: mul(t, gamma_density(a, x)))
-declare("gammaincc", "a x", x=lambda t, a, x: neg(mul(t, gamma_density(a, x))))
-declare("gammaincinv", "a y", y=lambda t, a, out: div(t, gamma_density(a, out)))
-declare("gammainccinv", "a y", y=lambda t, a, out: neg(div(t, gamma_density(a, out))))
-declare("betainc", "a b x", x=lambda t, a, b, x: mul(t, beta_density(a, b, x)))
-declare("betaincc", "a b x", x=lambda t, a, b, x: neg(mul(t, beta_density(a, b, x))))
-declare("betaincinv", "a b y", y=lambda t, a, b, out: div(t, beta_density(a, b, out)))
-declare("betainccinv", "a b y", y=lambda t, a, b, out: neg(div(t, beta_density(a, b, out))))
+declare(
+    "gammainc",
+    "a x",
+    a=lambda t, a, x: mul(t, gamma_by_shape(a, x)),
+    x=lambda t, a, x: mul(t, gamma_density(a, x)),
+)
+declare(
+    "gammaincc",
+    "a x",
+    a=lambda t, a, x: neg(mul(t, gamma_by_shape(a, x))),
+    x=lambda t, a, x: neg(mul(t, gamma_density(a, x))),
+)
+
+
+def _quantile_by_shape(t: Any, a: Any, out: Any) -> Any:
+    return neg(mul(t, div(gamma_by_shape(a, out), gamma_density(a, out))))
+
+
+declare("gammaincinv", "a y", a=_quantile_by_shape, y=lambda t, a, out: div(t, gamma_density(a, out)))
+declare("gammainccinv", "a y", a=_quantile_by_shape, y=lambda t, a, out: neg(div(t, gamma_density(a, out))))
+
+declare(
+    "betainc",
+    "a b x",
+    a=lambda t, a, b, x: mul(t, beta_by_first(a, b, x)),
+    b=lambda t, a, b, x: mul(t, beta_by_second(a, b, x)),
+    x=lambda t, a, b, x: mul(t, beta_density(a, b, x)),
+)
+declare(
+    "betaincc",
+    "a b x",
+    a=lambda t, a, b, x: neg(mul(t, beta_by_first(a, b, x))),
+    b=lambda t, a, b, x: neg(mul(t, beta_by_second(a, b, x))),
+    x=lambda t, a, b, x: neg(mul(t, beta_density(a, b, x))),
+)
+
+
+def _quantile_by_first(t: Any, a: Any, b: Any, out: Any) -> Any:
+    return neg(mul(t, div(beta_by_first(a, b, out), beta_density(a, b, out))))
+
+
+def _quantile_by_second(t: Any, a: Any, b: Any, out: Any) -> Any:
+    return neg(mul(t, div(beta_by_second(a, b, out), beta_density(a, b, out))))
+
+
+declare(
+    "betaincinv",
+    "a b y",
+    a=_quantile_by_first,
+    b=_quantile_by_second,
+    y=lambda t, a, b, out: div(t, beta_density(a, b, out)),
+)
+declare(
+    "betainccinv",
+    "a b y",
+    a=_quantile_by_first,
+    b=_quantile_by_second,
+    y=lambda t, a, b, out: neg(div(t, beta_density(a, b, out))),
+)
