@@ -14,14 +14,10 @@ import pytest
 from catalogue.cases import assert_close
 
 import fungrad as fg
-from fungrad.core.primitive import General
 from fungrad.testing import numerical_jvp
 
 RNG = np.random.default_rng(7)
 INF = np.inf
-
-# Which results a function uses is passed on to the rules by `General.selective`; without it some cases are nan.
-needs_selection = pytest.mark.skipif(not hasattr(General, "selective"), reason="reverse mode does not say what is used")
 
 
 def _orthogonal(n, dtype="d"):
@@ -90,7 +86,6 @@ def _projector(x, k):
     return v @ np.conj(v.T)
 
 
-@needs_selection
 @pytest.mark.parametrize("dtype", "dD")
 def test_projector_on_an_eigenspace(dtype):
     """The projector on a whole eigenspace has its gradient; on a part of one there is none: nan."""
@@ -111,8 +106,7 @@ def test_vectors_of_other_eigenvalues():
         v = np.linalg.eigh(_symmetrised(x))[1][:, 0]
         return v @ m @ v
 
-    if hasattr(General, "selective"):
-        _agrees(observable, a)
+    _agrees(observable, a)
     t = _hermitian(4)
     np.testing.assert_allclose(
         fg.jvp(observable, (a,), (t,))[1], numerical_jvp(observable, (a,), (t,)), rtol=1e-7, atol=1e-7
@@ -238,7 +232,6 @@ def test_symmetric_functions_of_equal_singular_values(a):
     _agrees(lambda x: np.linalg.norm(x, "nuc"), a)
 
 
-@needs_selection
 @pytest.mark.parametrize("a", SINGULAR)
 def test_polar_factor_of_equal_singular_values(a):
     """u v^H is smooth at matrices of full rank: its gradient is right also where singular values are equal."""
@@ -285,7 +278,6 @@ def test_second_derivatives_at_equal_singular_values_are_nan():
             assert np.isnan(derivative(fg.grad(fun))(np.eye(2))).any()
 
 
-@needs_selection
 def test_range_of_a_matrix_of_low_rank():
     """The projector on the range of the larger singular values has its gradient though others are exactly 0."""
     m = _hermitian(3)

@@ -32,6 +32,7 @@ LATER: dict[str, tuple[str, ...]] = {
         "fungrad.numpy.applying",
         "fungrad.numpy.grids",
         "fungrad.numpy.histograms",
+        "fungrad.numpy.nan_statistics",
         "fungrad.numpy.polynomials",
         "fungrad.numpy.quantiles",
         "fungrad.numpy.queries",
@@ -43,6 +44,9 @@ LATER: dict[str, tuple[str, ...]] = {
     "numpy.ufunc": ("fungrad.numpy.ufunc_methods",),
     "numpy.linalg": ("fungrad.numpy.linalg",),
     "numpy.fft": ("fungrad.numpy.fft",),
+    "numpy.lib.scimath": ("fungrad.numpy.scimath",),
+    "numpy.lib._scimath_impl": ("fungrad.numpy.scimath",),  # NumPy 2.0
+    "numpy.lib.stride_tricks": ("fungrad.numpy.windows",),
 }
 """Module of a NumPy function -> our modules that may implement it, imported when they are first needed.
 

@@ -35,10 +35,21 @@ def _one_minus_square(x: Any) -> Any:
     return mul(sub(1, x), add(x, 1))
 
 
-arcsin_p = Elementwise("arcsin", np.arcsin, lambda t, x: div(t, sqrt(_one_minus_square(x))))
+def _cathetus(x: Any) -> Any:
+    """``sqrt(1 - x**2)``.
+
+    Complex numbers that are real and beyond 1 lie on the branch cut: the sign of their imaginary zero says on which
+    side, and a difference ``1 - x`` would lose it.
+    """
+    if is_complex(x):
+        return mul(sqrt(neg(sub(x, 1))), sqrt(add(x, 1)))
+    return sqrt(_one_minus_square(x))
+
+
+arcsin_p = Elementwise("arcsin", np.arcsin, lambda t, x: div(t, _cathetus(x)))
 arcsin = arcsin_p.function
 
-arccos_p = Elementwise("arccos", np.arccos, lambda t, x: neg(div(t, sqrt(_one_minus_square(x)))))
+arccos_p = Elementwise("arccos", np.arccos, lambda t, x: neg(div(t, _cathetus(x))))
 arccos = arccos_p.function
 
 arctan_p = Elementwise("arctan", np.arctan, lambda t, x: div(t, add(square(x), 1)))

@@ -206,4 +206,24 @@ _GRIDS = [
     ),
 ]
 
-ROWS: list[Row] = [*_CONVOLUTION, *_INTERPOLATION, *_PHASE, *_GRADIENT, *_GRIDS]
+_windows = np.lib.stride_tricks.sliding_window_view
+
+_WINDOWS = [
+    Row("sliding_window_view", lambda x: _windows(x, 2), ((4,),), more_shapes=(((2,),),)),
+    Row("sliding_window_view of all axes", lambda x: _windows(x, (2, 1)), ((3, 4),), more_shapes=(((2, 1),),)),
+    Row("sliding_window_view axes", lambda x: _windows(x, (2, 3), axis=(-1, 0)), ((3, 2, 4),)),
+    Row("sliding_window_view of nothing", lambda x: _windows(x, 0, 1), ((2, 3),)),
+]
+
+_COMPLEX_IF = [
+    Row("emath in the domain", lambda x: (np.emath.sqrt(x), np.emath.logn(2, x), np.emath.arcsin(x)), ((2, 3),),
+        (0.2, 0.8), "dfD", batched=False),
+    Row("emath of negative numbers", lambda x: (np.emath.sqrt(x), np.emath.log(x), np.emath.power(x, 1.5)), ((2, 3),),
+        (-0.8, -0.2), "df", batched=False, more_shapes=(((),),)),
+    Row("emath of large numbers", lambda x: (np.emath.arccos(x), np.emath.arcsin(x), np.emath.arctanh(x)), ((3,),),
+        (1.2, 2.0), "df", batched=False),
+    Row("emath.power", lambda x, y: (np.emath.power(x, y), np.emath.power(x, -2)), ((3,), (3,)),
+        ((-1.5, -0.5), (0.5, 1.5)), "df", batched=False),
+]  # fmt: skip
+
+ROWS: list[Row] = [*_CONVOLUTION, *_INTERPOLATION, *_PHASE, *_GRADIENT, *_GRIDS, *_WINDOWS, *_COMPLEX_IF]

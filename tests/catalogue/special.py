@@ -36,7 +36,14 @@ def _sums(name: str, fun: Any, **more: Any) -> Row:
 
 
 _SUMS = [
-    Row("logsumexp", special.logsumexp, ((2, 3),), more_shapes=_ONE_MORE, primitives=("logsumexp",), dtypes="dfDF"),
+    Row(
+        "logsumexp",
+        special.logsumexp,
+        ((2, 3),),
+        more_shapes=(((),), ((1,),)),
+        primitives=("logsumexp",),
+        dtypes="dfDF",
+    ),
     _sums("logsumexp, an axis", lambda x: special.logsumexp(x, axis=-1)),
     _sums(
         "logsumexp, axes, keepdims",

@@ -173,5 +173,8 @@ PROBES: dict[str, Probe | tuple[Probe, ...]] = {
 
 OTHERS: dict[str, Probe | tuple[Probe, ...]] = {
     "r_[...]": p(lambda x: np.r_[x, 0.0], instead="np.concatenate([x, [0.0]])"),
+    "lib.stride_tricks.sliding_window_view": p(
+        lambda x: np.lib.stride_tricks.sliding_window_view(x, (2, 3)), (3, 4)
+    ),
     "c_[...]": p(lambda x: np.c_[x, x], instead="np.column_stack([x, x])"),
 }  # fmt: skip
