@@ -61,8 +61,10 @@ def value_and_grad(
     TransformTypeError, TransformValueError, NonDifferentiableError
         If the result is not a real scalar, an input is an integer or no array, or argnums is out of range.
 
-    Notes ----- The cost is that of one evaluation and one reverse pass, at most about five times that of ``fun``
-    whatever the number of inputs. For complex inputs the gradient of a real function is df/dx - 1j df/dy: follow its
+    Notes
+    -----
+    The cost is that of one evaluation and one reverse pass, at most about five times that of ``fun`` whatever the
+    number of inputs. For complex inputs the gradient of a real function is df/dx - 1j df/dy: follow its
     conjugate downhill.
 
     Examples
