@@ -85,12 +85,19 @@ class Outcome(NamedTuple):
 
 
 def outcome(fun: Callable[..., Any], *args: Any) -> Outcome:
-    """Call a function."""
+    """Call a function. (Some of ours need SciPy, which may be missing, for complex numbers.)"""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             value, error = fun(*args), None
-        except (TypeError, ValueError, IndexError, ArithmeticError, np.linalg.LinAlgError) as raised:
+        except (
+            TypeError,
+            ValueError,
+            IndexError,
+            ArithmeticError,
+            np.linalg.LinAlgError,
+            ModuleNotFoundError,
+        ) as raised:
             value, error = None, raised
     return Outcome(value, error, {w.category for w in caught if not re.match(OF_VALUES, str(w.message))})
 
