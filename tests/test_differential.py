@@ -76,6 +76,10 @@ OF_VALUES = "Mean of empty slice|All-NaN|Degrees of freedom"
 """Warnings of NumPy's Python code that depend on values: they cannot be given when only types are known."""
 
 
+ERRORS = (TypeError, ValueError, IndexError, ArithmeticError, np.linalg.LinAlgError, ModuleNotFoundError)
+"""What a function raises for operands that it does not take; the last one where it needs SciPy, which may be missing."""
+
+
 class Outcome(NamedTuple):
     """What a call gave: a value or an exception, and the classes of its warnings."""
 
@@ -85,7 +89,7 @@ class Outcome(NamedTuple):
 
 
 def outcome(fun: Callable[..., Any], *args: Any) -> Outcome:
-    """Call a function. (Some of ours need SciPy, which may be missing, for complex numbers.)"""
+    """Call a function."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
