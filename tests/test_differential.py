@@ -77,7 +77,7 @@ OF_VALUES = "Mean of empty slice|All-NaN|Degrees of freedom"
 
 
 ERRORS = (TypeError, ValueError, IndexError, ArithmeticError, np.linalg.LinAlgError, ModuleNotFoundError)
-"""What a function raises for operands that it does not take; the last one where it needs SciPy, which may be missing."""
+"""What a function raises for operands that it does not take; the last one where it needs SciPy."""
 
 
 class Outcome(NamedTuple):
