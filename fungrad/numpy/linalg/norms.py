@@ -209,6 +209,10 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
 # cond: the norm of a matrix times that of its inverse
 
 
+# NumPy 2.0 and 2.1 return it in the dtype of the matrix, complex or not.
+_COMPLEX_CONDITION = np.linalg.cond(np.eye(1, dtype=np.complex128), 1).dtype.kind == "c"
+
+
 @implements(np.linalg.cond)
 def cond(x: Any, p: Any = None) -> Any:
     """Compute the condition numbers of matrices, ``norm(x, p) * norm(inv(x), p)``.
@@ -237,6 +241,7 @@ def cond(x: Any, p: Any = None) -> Any:
     else:
         (a,) = in_linalg_dtype(stack_of_square_matrices(x))
         out = mul(norm(a, order, (-2, -1)), norm(inverse_or_nan(a), order, (-2, -1)))
+        out = convert(out, typeof(a).dtype) if _COMPLEX_CONDITION else out
     rank = typeof(a).ndim
     return where(reduce_any(isnan(a), (rank - 2, rank - 1)), out, inf_for_nan(out))
 
