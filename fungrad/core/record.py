@@ -24,13 +24,16 @@ FlatFunction = Callable[..., Sequence[Any]]
 class Tape(NamedTuple):
     """What a recording with values leaves: its entries, and where inputs and results stand in them.
 
-    ``out_ids[k]`` is None where result k does not depend on the inputs. ``size`` is the number of ids.
+    ``out_ids[k]`` is None where result k does not depend on the inputs. ``size`` is the number of ids. ``recording`` is
+    the one that there was, ended; ``out_values`` are the results in the recording beneath, if it had one.
     """
 
     entries: list[Entry]
     in_ids: list[int]
     out_ids: list[int | None]
     size: int
+    recording: Recording
+    out_values: list[Any]
 
 
 def result_value(x: Any, recording: Recording) -> tuple[Any, int | None]:
@@ -55,12 +58,13 @@ def record_values(transform: str, fun: FlatFunction, values: Sequence[Any], user
         leaves = fun(*tracers)
     finally:
         entries = recording.end()
-    outs, out_ids = [], []
+    outs, out_ids, out_values = [], [], []
     for leaf in leaves:
         value, i = result_value(leaf, recording)
-        outs.append(value)
+        outs.append(recording.settle(value))
         out_ids.append(i)
-    return outs, Tape(entries, [t.id for t in tracers], out_ids, recording.fresh())
+        out_values.append(None if recording.beneath is None else value)
+    return outs, Tape(entries, [t.id for t in tracers], out_ids, recording.fresh(), recording, out_values)
 
 
 def record_jaxpr(

@@ -29,7 +29,9 @@ freed as soon as neither the user nor a residual needs it, and there are no refe
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,6 +64,23 @@ class Application(NamedTuple):
     params: dict[str, Any]
     outs: Any
     source: SourceInfo | None
+    freedom: Freedom | None = None
+
+
+class Freedom(NamedTuple):
+    """A choice that the values of an application contain and that no function ought to depend on.
+
+    The eigenvectors of equal eigenvalues are any basis of their space. How what is computed from them depends on the
+    choice is followed by a recording ``beneath`` the one that the application is in: its input (``input_id``) turns the
+    basis. A derivative that the application has no rule for can be read off that, see ``primitives.linalg.ties``.
+    """
+
+    beneath: Recording
+    input_id: int
+    position: int  # of the result (the eigenvalues) whose cotangents tell
+    seed: Any  # a tangent of that result, with different elements
+    weights: Any  # from the answer to the seed to the derivative
+    dtype: Any  # of the input
 
 
 class Recording:
@@ -80,10 +99,27 @@ class Recording:
         recording, the place of each operation is noted. False for what an interpreter records of its own rules.
     """
 
-    __slots__ = ("abstract", "append", "constants", "ended", "entries", "fresh", "fun", "level", "of_user", "transform")
+    __slots__ = (
+        "abstract",
+        "append",
+        "beneath",
+        "constants",
+        "ended",
+        "entries",
+        "fresh",
+        "fun",
+        "is_beneath",
+        "level",
+        "lock",
+        "of_user",
+        "transform",
+    )
 
     def __init__(self, abstract: bool, transform: str, fun: Any, of_user: bool = True) -> None:
-        self.level = _next_level()
+        self.level: float = _next_level()
+        self.beneath: Recording | None = None
+        self.is_beneath = False
+        self.lock: Any = None
         self.abstract = abstract
         self.entries: list[Entry] = []
         self.append: Callable[[Entry], None] = self.entries.append
@@ -98,6 +134,43 @@ class Recording:
     def new_input(self, value: Any) -> Tracer:
         """A tracer for an input with this value (or, when abstract, this ShapedArray)."""
         return Tracer(self, self.fresh(), value)
+
+    def record_beneath(self) -> Recording:
+        """The recording with values between this one and those around it, see `Freedom`.
+
+        While this recording runs, its values are computed there; afterwards tangents and cotangents are (`following`).
+        """
+        if self.beneath is not None:
+            return self.beneath
+        self.beneath = beneath = Recording(False, self.transform, self.fun, of_user=False)
+        beneath.is_beneath = True
+        beneath.lock = threading.RLock()
+        beneath.level = self.level - 0.5
+        return beneath
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Compute (co)tangents from what was recorded: the recording beneath sees it, and forgets it afterwards.
+
+        Meanwhile that is newer than the recordings in which the (co)tangents may be traced.
+        """
+        beneath = self.beneath
+        if beneath is None:
+            yield
+            return
+        with beneath.lock:
+            beneath.level = _next_level()
+            count = len(beneath.entries)
+            try:
+                yield
+            finally:
+                del beneath.entries[count:]
+
+    def settle(self, x: Any) -> Any:
+        """A value without what the recording beneath knows of it."""
+        while type(x) is Tracer and x.recording is self.beneath:
+            x = x.value
+        return x
 
     def end(self) -> list[Entry]:
         """Take the entries out and refuse new ones: tracers that live on have leaked."""

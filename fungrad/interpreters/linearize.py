@@ -17,7 +17,7 @@ from fungrad.core.ir import ClosedJaxpr
 from fungrad.core.memory import own
 from fungrad.core.record import Tape, record_jaxpr
 from fungrad.core.trace import Tracer
-from fungrad.interpreters.jvp import forward
+from fungrad.interpreters.jvp import forward, forward_with_freedom
 from fungrad.interpreters.transpose import backward
 from fungrad.primitives.arithmetic import add
 from fungrad.primitives.structural import broadcast_to, convert, zeros
@@ -51,8 +51,13 @@ class Linearization:
         known: list[Any] = [None] * tape.size
         for i, t in zip(tape.in_ids, tangents, strict=True):
             known[i] = t
-        forward(tape.entries, known, tape.out_ids, consume)
-        outs = [None if i is None else known[i] for i in tape.out_ids]
+        if tape.recording.beneath is None:
+            forward(tape.entries, known, tape.out_ids, consume)
+            outs = [None if i is None else known[i] for i in tape.out_ids]
+        else:
+            with tape.recording.following():
+                outs = forward_with_freedom(tape.entries, known, tape.out_ids, tape.out_values)
+            outs = [tape.recording.settle(t) for t in outs]
         return own([zeros(a) if t is None else _as(t, a) for t, a in zip(outs, self.out_avals, strict=True)], tangents)
 
     def pull(self, cotangents: Sequence[Any], consume: bool = False) -> list[Any]:
@@ -62,8 +67,9 @@ class Linearization:
         for i, ct in zip(tape.out_ids, cotangents, strict=True):
             if i is not None and ct is not None:
                 known[i] = ct if known[i] is None else add(known[i], ct)
-        backward(tape.entries, known, consume)
-        outs = [known[i] for i in tape.in_ids]
+        with tape.recording.following():
+            backward(tape.entries, known, consume)
+        outs = [tape.recording.settle(known[i]) for i in tape.in_ids]
         return own(
             [zeros(a) if ct is None else _as(ct, a) for ct, a in zip(outs, self.in_avals, strict=True)], cotangents
         )

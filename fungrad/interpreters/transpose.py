@@ -12,7 +12,7 @@ A cotangent is None while nothing has contributed to it: a symbolic zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from fungrad.core.primitive import General, Linear, Multilinear
 from fungrad.core.trace import Application, Entry, Recording, Tracer, describe_entry
 from fungrad.errors import MissingRuleError, NonLinearError
 from fungrad.interpreters.fit import fit_cotangent
-from fungrad.primitives.arithmetic import add, add_into
+from fungrad.primitives.arithmetic import add, add_into, mul
 from fungrad.primitives.structural import zeros
 
 
@@ -146,23 +146,58 @@ def _backward_multiple(
     if not isinstance(prim, General):
         raise MissingRuleError(f"primitive {prim.name!r} ({prim.kind}) with several results has no reverse rule")
     _backward_general(prim, app, cts, cotangents, owned)
+    if app.freedom is not None and any(i is not None for i in app.ids):
+        _backward_freedom(prim, app, cts, cotangents, owned)
+
+
+def _backward_freedom(prim: Any, app: Application, cts: Sequence[Any], cotangents: list[Any], owned: set[int]) -> None:
+    """The cotangent that the jvp rule leaves out, the transpose of what `jvp.forward_with_freedom` adds.
+
+    A function that does not depend on the choice has cotangents of the eigenvalues that change with a turn theta of it
+    by what is sought: ``d sum(c_l w_bar_l) = 2 sum((c_l - c_j) m_lj theta_jl)``.
+    """
+    freedom: Any = app.freedom
+    w_bar = cts[freedom.position]
+    if type(w_bar) is not Tracer or w_bar.recording is not freedom.beneath:
+        return
+    turned: list[Any] = [None] * freedom.beneath.fresh()
+    turned[w_bar.id] = freedom.seed
+    backward(list(freedom.beneath.entries), turned)
+    theta_bar = turned[freedom.input_id]
+    if theta_bar is not None:
+        missing = mul(theta_bar, freedom.weights)
+        _pull_rule(lambda *args, **params: (prim.turning(*args, **params),), app, (missing,), cotangents, owned)
 
 
 def _backward_general(
     prim: General, app: Application, cts: Sequence[Any], cotangents: list[Any], owned: set[int]
 ) -> None:
-    """Record the jvp rule abstractly in its tangents, then transpose what it recorded."""
-    recording = Recording(True, "vjp", prim.jvp, of_user=False)
+    """Transpose the jvp rule."""
+    options: dict[str, Any] = {"wanted": tuple([ct is not None for ct in cts])} if prim.selective else {}
+    if app.freedom is not None:
+        options["freely"] = True
+
+    def rule(*args: Any, **params: Any) -> Any:
+        outs = prim.jvp(*args, **params, **options)
+        return outs if prim.multiple else (outs,)
+
+    _pull_rule(rule, app, cts, cotangents, owned)
+
+
+def _pull_rule(
+    rule: Callable[..., Any], app: Application, cts: Sequence[Any], cotangents: list[Any], owned: set[int]
+) -> None:
+    """Record a rule abstractly in its tangents, then transpose what it recorded."""
+    recording = Recording(True, "vjp", rule, of_user=False)
     tangents = [
         None if i is None else recording.new_input(typeof(x).strong())
         for i, x in zip(app.ids, app.operands, strict=True)
     ]
     ids = [None if t is None else t.id for t in tangents]
-    wanted = {"wanted": tuple([ct is not None for ct in cts])} if prim.selective else {}
-    outs = prim.jvp(app.operands, tangents, app.outs, **app.params, **wanted)
+    outs = rule(app.operands, tangents, app.outs, **app.params)
     n = recording.fresh()
     inner: list[Any] = [None] * n
-    for t, ct in zip(outs if prim.multiple else (outs,), cts, strict=True):
+    for t, ct in zip(outs, cts, strict=True):
         if ct is not None and type(t) is Tracer and t.recording is recording:
             inner[t.id] = ct if inner[t.id] is None else add(inner[t.id], ct)
     backward(recording.end(), inner, consume=True)

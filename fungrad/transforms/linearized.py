@@ -60,7 +60,7 @@ class Result:
         self.aux = aux_tree.unflatten(values[n:]) if has_aux else None
         active = [k for k, a in enumerate(self.avals) if is_inexact(a.dtype)]
         in_avals = [leaves.avals[k] for k in leaves.active]
-        tape = tape._replace(out_ids=[tape.out_ids[k] for k in active])
+        tape = tape._replace(out_ids=[tape.out_ids[k] for k in active], out_values=[tape.out_values[k] for k in active])
         self.linearization = Linearization(tape, in_avals, [self.avals[k] for k in active], transform, user_fun)
 
     def value(self) -> Any:

@@ -62,13 +62,13 @@ def eigh(a: Any, UPLO: str = "L") -> Any:
     are determined up to a phase, and this is the derivative for phases that do not turn. What does not depend on the
     phases (``abs(v)``, ``v f(w) v^H``) has its own derivative.
 
-    Equal eigenvalues (to the accuracy of LAPACK). Eigenvalues alone: the derivative of every function that does not
-    depend on their order, such as ``sum(f(w))``, is right and finite in both modes; of one that does, such as ``w[0]``,
-    it is that in one basis of the eigenspace. Its second derivative is nan. Eigenvectors alone, in reverse mode: right
-    and finite where the function is one of the whole eigenspace, such as a projector, else nan. (A function that pairs
-    the vectors with eigenvalues from elsewhere, say from a second call, is not one of the eigenvectors alone.) Both
-    together, or eigenvectors in forward mode: nan, as first derivatives of w and v do not contain that of
-    ``v f(w) v^H``. Vectors of other eigenvalues are not affected, in forward mode or alone.
+    Equal eigenvalues (to the accuracy of LAPACK). First derivatives are right and finite, in both modes, of every
+    function that is one of the matrix: of the eigenvalues without regard to their order, of whole eigenspaces, and
+    ``v f(w) v^H``. Of ``w[0]`` it is that in one basis of the eigenspace; of what depends on the basis that LAPACK took
+    it is nan. This needs known values: where only types are recorded (vmap, make_jaxpr) the vectors have right
+    derivatives alone, in reverse mode, and else nan. The Hessian of a function of the eigenvalues alone is right with
+    reverse mode inside; other second derivatives are nan. Vectors of other eigenvalues are not affected. (A function
+    that pairs the vectors with eigenvalues from a second call counts as one of the vectors alone: decompose once.)
 
     Examples
     --------
@@ -151,10 +151,9 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
     arbitrary basis, which is taken to turn as little as possible. What does not depend on these choices has its own
     derivative.
 
-    Equal singular values are as equal eigenvalues in `eigh`: symmetric functions of S have their derivative, and so
-    have functions of U and Vh alone that do not depend on the basis, such as the polar factor ``U Vh``, in reverse
-    mode; others are nan. A singular value that is zero is a kink, as in ``abs``: its derivative is ``Re u^H a_dot v``
-    with the vectors that LAPACK gives, one of the subgradients.
+    Equal singular values are as equal eigenvalues in `eigh`: the polar factor ``U Vh`` and ``U f(S) Vh`` have their
+    first derivatives. A singular value that is zero is a kink, as in ``abs``: its derivative is ``Re u^H a_dot v`` with
+    the vectors that LAPACK gives, one of the subgradients.
     """
     if hermitian:
         return _svd_hermitian(a, compute_uv)

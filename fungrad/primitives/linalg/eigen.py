@@ -4,7 +4,7 @@
     eig(a)   a = v diag(w) v^-1                 b = v^-1 a_dot v    w_dot = diag(b)    v_dot = v k + v diag(c)
 
 with ``k[i, j] = b[i, j] / (w[j] - w[i])`` off the diagonal (Giles 2008; Boeddeker et al. 2017 for complex matrices). At
-equal eigenvalues see `spectral_quotient`: tangents of the eigenvalues are right for what ignores their order.
+equal eigenvalues see `spectral_quotient` and `ties`: tangents of the eigenvalues are right for what ignores their order.
 
 Gauges. The eigenvectors are determined up to a factor. Of eigh's it is a sign, or for complex matrices a phase: the
 derivative is that of phases that do not turn, diag(v^H v_dot) = 0. (In LAPACK's own choice the first component is real,
@@ -30,7 +30,8 @@ from fungrad.primitives.complex_parts import conj, imag, real
 from fungrad.primitives.contraction import alphabet, contract
 from fungrad.primitives.indexing import take_along
 from fungrad.primitives.linalg.matrices import lower_triangle, matmul, mH, same_type, upper_triangle
-from fungrad.primitives.linalg.spectral_quotient import Array, Decomposition, spectral_quotient
+from fungrad.primitives.linalg.spectral_quotient import Array, rule_at_ties, spectral_quotient
+from fungrad.primitives.linalg.ties import Decomposition
 from fungrad.primitives.reductions import argmax
 from fungrad.primitives.rounding import abs as modulus
 from fungrad.primitives.selection import where
@@ -63,7 +64,7 @@ def hermitian(x: Any, lower: bool) -> Any:
     return add(upper_triangle(x), mH(upper_triangle(x, 1)))
 
 
-def _eigh(a: Array, *, lower: bool, paired: bool) -> tuple[Array, Array]:
+def _eigh(a: Array, *, lower: bool, at_ties: str) -> tuple[Array, Array]:
     w, v = np.linalg.eigh(a, "L" if lower else "U")
     return w, v
 
@@ -74,16 +75,22 @@ def _eigh_jvp(
     outs: Any,
     *,
     lower: bool,
-    paired: bool,
+    at_ties: str,
     wanted: Sequence[bool] = (True, True),
+    freely: bool = False,
 ) -> Any:
     w, v = outs
     moved = matmul(hermitian(tangents[0], lower), v)
     w_dot = real_products_of_columns(v, moved) if wanted[0] else None
     if not wanted[1]:
         return w_dot, None
-    k = spectral_quotient(matmul(mH(v), moved), w, "hermitian", paired or wanted[0])
+    k = spectral_quotient(matmul(mH(v), moved), w, "hermitian", rule_at_ties(at_ties, wanted[0], freely))
     return w_dot, matmul(v, k)
+
+
+def _eigh_turning(primals: Sequence[Any], tangents: Sequence[Any], outs: Any, *, lower: bool, at_ties: str) -> Any:
+    v = outs[1]
+    return matmul(mH(v), matmul(hermitian(tangents[0], lower), v))
 
 
 eigh_p = Decomposition(
@@ -91,24 +98,25 @@ eigh_p = Decomposition(
     _eigh,
     abstract=lambda a, **params: (ShapedArray(a.shape[:-1], real_dtype(a.dtype)), ShapedArray(a.shape, a.dtype)),
     jvp=_eigh_jvp,
-    batch=lambda axis, batched, a, *, lower, paired: _bind_eigh(a, lower, paired),
-    multiple=True,
+    batch=lambda axis, batched, a, *, lower, at_ties: _bind_eigh(a, lower, at_ties),
+    turn=lambda outs, turn: (outs[0], add(outs[1], matmul(outs[1], turn))),
+    turning=_eigh_turning,
 )
 
 
-def _bind_eigh(a: Any, lower: bool, paired: bool) -> tuple[Any, Any]:
-    w, v = eigh_p.bind(a, lower=lower, paired=paired)
+def _bind_eigh(a: Any, lower: bool, at_ties: str) -> tuple[Any, Any]:
+    w, v = eigh_p.bind(a, lower=lower, at_ties=at_ties)
     return w, v
 
 
 def eigh(a: Any, lower: bool = True) -> tuple[Any, Any]:
     """Eigenvalues and eigenvectors of the Hermitian matrices that have this triangle of a."""
-    return _bind_eigh(a, lower, False)
+    return _bind_eigh(a, lower, "alone")
 
 
 def _eigvalsh_jvp(primals: Sequence[Any], tangents: Sequence[Any], out: Any, *, lower: bool) -> Any:
     # paired: what becomes of the vectors in higher derivatives meets functions of the eigenvalues that came out before
-    _, v = _bind_eigh(primals[0], lower, True)
+    _, v = _bind_eigh(primals[0], lower, "paired")
     return real_products_of_columns(v, matmul(hermitian(tangents[0], lower), v))
 
 
@@ -195,7 +203,7 @@ def _eig_jvp(
     w_dot = contract(left, moved, f"{lead}{i}{j},{lead}{j}{i}->{lead}{i}") if wanted[0] else None
     if not wanted[1]:
         return w_dot, None
-    free = matmul(v, spectral_quotient(matmul(left, moved), w, "general", wanted[0]))
+    free = matmul(v, spectral_quotient(matmul(left, moved), w, "general", "paired" if wanted[0] else "alone"))
     return w_dot, _normalised(free, v) if typeof(v).shape[-1] else free
 
 
@@ -211,9 +219,7 @@ def _normalised(free: Any, v: Any) -> Any:
     return sub(free, mul(v, expand_dims(c, (typeof(v).ndim - 2,))))
 
 
-eig_p = Decomposition(
-    "eig", _eig, abstract=_eig_abstract, jvp=_eig_jvp, batch=lambda axis, batched, a: eig(a), multiple=True
-)
+eig_p = Decomposition("eig", _eig, abstract=_eig_abstract, jvp=_eig_jvp, batch=lambda axis, batched, a: eig(a))
 
 
 def eig(a: Any) -> tuple[Any, Any]:

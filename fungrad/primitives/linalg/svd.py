@@ -9,9 +9,9 @@ With ``p = u^H a_dot v`` the tangents are (Giles 2008; for complex matrices Wan 
     u_dot = u (x + y) + (1 - u u^H) a_dot v / s              x[i, j] = (p + p^H)[i, j] / 2 / (s[j] - s[i])
     v_dot = v (x - y) + (1 - v v^H) a_dot^H u / s            y[i, j] = (p - p^H)[i, j] / 2 / (s[j] + s[i])
 
-At equal or zero singular values see `spectral_quotient`: the singular values have tangents that are right for what does
-not depend on their order (s_dot = Re u^H a_dot v at s = 0, one of the subgradients of the kink that it has there), and
-so have, in reverse mode, functions of u and v alone that do not depend on LAPACK's choice among equals.
+At equal or zero singular values see `spectral_quotient` and `ties`: the singular values have tangents that are right for
+what does not depend on their order (s_dot = Re u^H a_dot v at s = 0, one of the subgradients of the kink that it has
+there), and where values are known so have functions of all three that do not depend on LAPACK's choice among equals.
 
 Gauges. In real matrices the vectors are determined up to signs. In complex ones a phase of u[:, i] is also one of
 v[:, i]: in the derivative what turns is shared by the two equally, diag(u^H u_dot) = -diag(v^H v_dot). The vectors that
@@ -28,19 +28,20 @@ import numpy as np
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.primitive import General
 from fungrad.core.trace import Tracer
-from fungrad.primitives.arithmetic import add, neg, sub
+from fungrad.primitives.arithmetic import add, mul, neg, sub
 from fungrad.primitives.linalg.eigen import real_dtype, real_products_of_columns
 from fungrad.primitives.linalg.matrices import block, matmul, mH
-from fungrad.primitives.linalg.spectral_quotient import Array, Decomposition, spectral_quotient
+from fungrad.primitives.linalg.spectral_quotient import Array, rule_at_ties, spectral_quotient
+from fungrad.primitives.linalg.ties import Decomposition
 from fungrad.primitives.structural import concatenate, zeros
 
 
-def _svd(a: Array, *, full: bool, paired: bool) -> tuple[Array, Array, Array]:
+def _svd(a: Array, *, full: bool, at_ties: str) -> tuple[Array, Array, Array]:
     u, s, vh = np.linalg.svd(a, full)
     return u, s, vh
 
 
-def _svd_abstract(a: ShapedArray, *, full: bool, paired: bool) -> tuple[ShapedArray, ShapedArray, ShapedArray]:
+def _svd_abstract(a: ShapedArray, *, full: bool, at_ties: str) -> tuple[ShapedArray, ShapedArray, ShapedArray]:
     *lead, m, n = a.shape
     k = min(m, n)
     return (
@@ -60,12 +61,15 @@ def _svd_jvp(
     outs: Any,
     *,
     full: bool,
-    paired: bool,
+    at_ties: str,
     wanted: Sequence[bool] = (True, True, True),
+    freely: bool = False,
 ) -> Any:
     u, s, vh = outs
     (t,) = tangents
-    k, paired = typeof(s).shape[-1], paired or wanted[1]
+    k = typeof(s).shape[-1]
+    rule = rule_at_ties(at_ties, wanted[1], freely)
+    others = "alone" if rule == "alone" else "paired"
     v = mH(vh)
     u1, v1 = _columns(u, 0, k), _columns(v, 0, k)
     moved = matmul(t, v1)
@@ -73,22 +77,22 @@ def _svd_jvp(
     if not wanted[0] and not wanted[2]:
         return None, s_dot, None
     p = matmul(mH(u1), moved)
-    x, y = spectral_quotient(p, s, "hermitian", paired), spectral_quotient(p, s, "sum", paired)
-    u_dot = _rotated(u, s, add(x, y), moved, p, full, paired) if wanted[0] else None
+    x, y = spectral_quotient(p, s, "hermitian", rule), spectral_quotient(p, s, "sum", others)
+    u_dot = _rotated(u, s, add(x, y), moved, p, full, others) if wanted[0] else None
     vh_dot = None
     if wanted[2]:
-        vh_dot = mH(_rotated(v, s, sub(x, y), matmul(mH(t), u1), mH(p), full, paired))
+        vh_dot = mH(_rotated(v, s, sub(x, y), matmul(mH(t), u1), mH(p), full, others))
     return u_dot, s_dot, vh_dot
 
 
-def _rotated(u: Any, s: Any, omega: Any, moved: Any, p: Any, full: bool, paired: bool) -> Any:
+def _rotated(u: Any, s: Any, omega: Any, moved: Any, p: Any, full: bool, at_ties: str) -> Any:
     """The tangent of u: its first columns turn by omega among themselves, and away from those by ``moved / s``."""
     m, k = typeof(moved).shape[-2:]
     if m == k:
         return matmul(u, omega)
     if not full:
-        return add(matmul(u, omega), spectral_quotient(sub(moved, matmul(u, p)), s, "column", paired))
-    away = spectral_quotient(matmul(mH(_columns(u, k, m)), moved), s, "column", paired)
+        return add(matmul(u, omega), spectral_quotient(sub(moved, matmul(u, p)), s, "column", at_ties))
+    away = spectral_quotient(matmul(mH(_columns(u, k, m)), moved), s, "column", at_ties)
     aval = typeof(omega)
     nothing = zeros(ShapedArray((*aval.shape[:-2], m - k, m - k), aval.dtype))
     rows = len(aval.shape) - 2
@@ -97,24 +101,49 @@ def _rotated(u: Any, s: Any, omega: Any, moved: Any, p: Any, full: bool, paired:
     return matmul(u, concatenate([left, right], rows + 1))
 
 
+def _svd_turning(primals: Sequence[Any], tangents: Sequence[Any], outs: Any, *, full: bool, at_ties: str) -> Any:
+    u, s, vh = outs
+    k = typeof(s).shape[-1]
+    p = matmul(mH(_columns(u, 0, k)), matmul(tangents[0], mH(block(vh, (0, k), None))))
+    return mul(add(p, mH(p)), 0.5)
+
+
+def _svd_turn(outs: tuple[Any, ...], turn: Any) -> tuple[Any, ...]:
+    u, s, vh = outs
+    v = mH(vh)
+    return _with_turned(u, turn), s, mH(_with_turned(v, turn))
+
+
+def _with_turned(u: Any, turn: Any) -> Any:
+    """``u (1 + turn)`` for a turn of its first columns."""
+    k = typeof(turn).shape[-1]
+    moved = matmul(_columns(u, 0, k), turn)
+    *lead, m, n = typeof(u).shape
+    if n > k:
+        moved = concatenate([moved, zeros(ShapedArray((*lead, m, n - k), typeof(u).dtype))], len(lead) + 1)
+    return add(u, moved)
+
+
 svd_p = Decomposition(
     "svd",
     _svd,
     abstract=_svd_abstract,
     jvp=_svd_jvp,
-    batch=lambda axis, batched, a, *, full, paired: _bind_svd(a, full, paired),
-    multiple=True,
+    batch=lambda axis, batched, a, *, full, at_ties: _bind_svd(a, full, at_ties),
+    position=1,
+    turn=_svd_turn,
+    turning=_svd_turning,
 )
 
 
-def _bind_svd(a: Any, full: bool, paired: bool) -> tuple[Any, Any, Any]:
-    u, s, vh = svd_p.bind(a, full=full, paired=paired)
+def _bind_svd(a: Any, full: bool, at_ties: str) -> tuple[Any, Any, Any]:
+    u, s, vh = svd_p.bind(a, full=full, at_ties=at_ties)
     return u, s, vh
 
 
 def svd(a: Any, full_matrices: bool = True) -> tuple[Any, Any, Any]:
     """``u, s, v^H`` of matrices of an inexact dtype; with all rows and columns of u and v, or the first min(m, n)."""
-    return _bind_svd(a, full_matrices, False)
+    return _bind_svd(a, full_matrices, "alone")
 
 
 # svdvals
@@ -122,7 +151,7 @@ def svd(a: Any, full_matrices: bool = True) -> tuple[Any, Any, Any]:
 
 def _svdvals_jvp(primals: Sequence[Any], tangents: Sequence[Any], out: Any) -> Any:
     # paired: what becomes of the vectors in higher derivatives meets functions of the values that came out before
-    u, _, vh = _bind_svd(primals[0], False, True)
+    u, _, vh = _bind_svd(primals[0], False, "paired")
     return real_products_of_columns(u, matmul(tangents[0], mH(vh)))
 
 
