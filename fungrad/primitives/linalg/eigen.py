@@ -4,7 +4,7 @@
     eig(a)   a = v diag(w) v^-1                 b = v^-1 a_dot v    w_dot = diag(b)    v_dot = v k + v diag(c)
 
 with ``k[i, j] = b[i, j] / (w[j] - w[i])`` off the diagonal (Giles 2008; Boeddeker et al. 2017 for complex matrices). At
-equal eigenvalues see `spectral_quotient` and `ties`: tangents of the eigenvalues are right for what ignores their order.
+equal eigenvalues see `spectral_quotient` and `ties`; tangents of the eigenvalues are right for what ignores order.
 
 Gauges. The eigenvectors are determined up to a factor. Of eigh's it is a sign, or for complex matrices a phase: the
 derivative is that of phases that do not turn, diag(v^H v_dot) = 0. (In LAPACK's own choice the first component is real,

@@ -9,9 +9,9 @@ With ``p = u^H a_dot v`` the tangents are (Giles 2008; for complex matrices Wan 
     u_dot = u (x + y) + (1 - u u^H) a_dot v / s              x[i, j] = (p + p^H)[i, j] / 2 / (s[j] - s[i])
     v_dot = v (x - y) + (1 - v v^H) a_dot^H u / s            y[i, j] = (p - p^H)[i, j] / 2 / (s[j] + s[i])
 
-At equal or zero singular values see `spectral_quotient` and `ties`: the singular values have tangents that are right for
-what does not depend on their order (s_dot = Re u^H a_dot v at s = 0, one of the subgradients of the kink that it has
-there), and where values are known so have functions of all three that do not depend on LAPACK's choice among equals.
+At equal or zero singular values see `spectral_quotient` and `ties`: the singular values have tangents that are right
+for what does not depend on their order (s_dot = Re u^H a_dot v at s = 0, one of the subgradients of the kink that it
+has there), and where values are known so have functions of all three that do not depend on LAPACK's choice.
 
 Gauges. In real matrices the vectors are determined up to signs. In complex ones a phase of u[:, i] is also one of
 v[:, i]: in the derivative what turns is shared by the two equally, diag(u^H u_dot) = -diag(v^H v_dot). The vectors that
