@@ -118,11 +118,10 @@ def test_indices_out_of_range():
 
 REFUSED = {
     "copyto": lambda x: np.copyto(np.ones((2, 3)), x),
-    "putmask": lambda x: np.putmask(x, X > 0, 0),
+    "put": lambda x: np.put(np.ones((2, 3)), [0], x),
+    "putmask": lambda x: np.putmask(np.ones((2, 3)), X > 0, x),
+    "put_along_axis": lambda x: np.put_along_axis(np.ones((2, 3)), np.array([[0], [1]]), x[:, :1], 1),
     "place": lambda x: np.place(np.ones((2, 3)), X > 0, x),
-    "put": lambda x: np.put(x, [0], 1.0),
-    "put_along_axis": lambda x: np.put_along_axis(x, np.array([[0], [1]]), 2.0, 1),
-    "fill_diagonal": lambda x: np.fill_diagonal(x, 0.0),
     "save": lambda x: np.save(io.BytesIO(), x),
     "savez": lambda x: np.savez(io.BytesIO(), a=x),
     "savez_compressed": lambda x: np.savez_compressed(io.BytesIO(), x),
@@ -135,10 +134,6 @@ REFUSED = {
     "x.tobytes": lambda x: x.tobytes(),
     "x.dump": lambda x: x.dump("nowhere"),
     "x.dumps": lambda x: x.dumps(),
-    "x.sort": lambda x: x.sort(),
-    "x.partition": lambda x: x.partition(1),
-    "x.fill": lambda x: x.fill(1.0),
-    "x.put": lambda x: x.put([0], 1.0),
     "x.resize": lambda x: x.resize((3, 2)),
     "x.setflags": lambda x: x.setflags(write=False),
     "x.view": lambda x: x.view(np.int64),
@@ -151,8 +146,6 @@ REFUSED = {
     "x.ctypes": lambda x: x.ctypes,
     "x.__dlpack__": lambda x: x.__dlpack__(),
     "x.__dlpack_device__": lambda x: x.__dlpack_device__(),
-    "x.flat[...] =": lambda x: x.flat.__setitem__(0, 1.0),
-    "a plain array": lambda x: np.asarray(x.flat),
     "x.clip(..., dtype=": lambda x: x.clip(0, 1, dtype=np.float32),
 }
 
@@ -181,7 +174,8 @@ def test_attributes_of_memory_are_not_there():
             x.to_device("gpu")
         with pytest.raises(TypeError):
             pickle.dumps(x)
-        assert copy.deepcopy(x) is x
+        for again in (copy.deepcopy(x), copy.copy(x)):  # assignment to it does not change x
+            assert again is not x and again.id == x.id
         return x.sum()
 
     fg.grad(f)(X)

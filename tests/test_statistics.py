@@ -85,7 +85,7 @@ def test_signatures(numpy_function, ours):
 def test_out_is_refused(name):
     """An array to write the result into is refused by name."""
     more = (0.5,) if name.endswith("ile") else ()
-    with pytest.raises(TypeError, match=r"numpy\.\w+\(\.\.\., out=\.\.\.\)"):
+    with pytest.raises(TypeError, match=r"numpy\.\w+\(\.\.\., out=\)"):
         fg.grad(lambda x: getattr(np, name)(x, *more, out=np.empty(())))(np.ones(3))
 
 

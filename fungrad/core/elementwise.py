@@ -17,13 +17,14 @@ import numpy as np
 
 from fungrad._util import set_name
 from fungrad.core.aval import ShapedArray, typeof
-from fungrad.core.primitive import OPERAND_TYPES, Primitive, as_operand, defers, lower, record_abstract
+from fungrad.core.primitive import OPERAND_TYPES, Primitive, as_operand, defers, is_operand, lower, record_abstract
 from fungrad.core.trace import Recording, Tracer, newest
 
 Rule = Callable[..., Any]
 
 _float64 = np.float64
 _ndarray = np.ndarray
+_CHANGEABLE = frozenset({np.ndarray, Tracer})  # a program may assign to these after using them
 _SCALARS = (float, np.float64)
 
 
@@ -198,17 +199,13 @@ def _binary(prim: Elementwise) -> Callable[[Any, Any], Any]:
                 else:
                     x_id, x_value, y_value = x.id, x.value, y
             else:
-                if type(y) not in OPERAND_TYPES:
-                    if defers(y):
-                        return NotImplemented
-                    y = as_operand(y)
+                if type(y) not in OPERAND_TYPES or (type(y) is _ndarray and y.dtype.hasobject):
+                    return NotImplemented if defers(y) else bind(x, as_operand(y))
                 x_id, x_value, y_value = x.id, x.value, y
         elif type(y) is Tracer:
             recording = y.recording
-            if type(x) not in OPERAND_TYPES:
-                if defers(x):
-                    return NotImplemented
-                x = as_operand(x)
+            if type(x) not in OPERAND_TYPES or (type(x) is _ndarray and x.dtype.hasobject):
+                return NotImplemented if defers(x) else bind(as_operand(x), y)
             x_value, y_id, y_value = x, y.id, y.value
         else:
             return impl(x, y)
@@ -221,12 +218,12 @@ def _binary(prim: Elementwise) -> Callable[[Any, Any], Any]:
         kind = type(out)
         if x_id is None:
             fix = None if kind is _float64 is type(y_value) else difference(y_value, out)
-            if y_rule_reads_x and type(x_value) is _ndarray:
+            if y_rule_reads_x and type(x_value) in _CHANGEABLE:
                 x_value = recording.constants.take(x_value)
             edges: Any = ((y_id, y_rule, y_pick(x_value, y_value, out), fix),)
         elif y_id is None:
             fix = None if kind is _float64 is type(x_value) else difference(x_value, out)
-            if x_rule_reads_y and type(y_value) is _ndarray:
+            if x_rule_reads_y and type(y_value) in _CHANGEABLE:
                 y_value = recording.constants.take(y_value)
             edges = ((x_id, x_rule, x_pick(x_value, y_value, out), fix),)
         else:
@@ -253,10 +250,11 @@ def _binary(prim: Elementwise) -> Callable[[Any, Any], Any]:
 
 def _nary(prim: Elementwise) -> Callable[..., Any]:
     def bind(*operands: Any) -> Any:
-        recording = newest(operands)
-        if recording is None:
+        if newest(operands) is None:
             return prim.impl(*operands)
-        operands = tuple([x if type(x) is Tracer or type(x) in OPERAND_TYPES else as_operand(x) for x in operands])
+        operands = tuple([x if is_operand(x) else as_operand(x) for x in operands])
+        recording = newest(operands)
+        assert recording is not None
         if recording.abstract:
             return record_abstract(prim, recording, operands, {})
         return prim.record(recording, operands, {})
@@ -292,10 +290,11 @@ class NoTangent(Primitive):
         impl, prim = self.impl, self
 
         def bind(*operands: Any) -> Any:
-            recording = newest(operands)
-            if recording is None:
+            if newest(operands) is None:
                 return impl(*operands)
-            operands = tuple([x if type(x) is Tracer or type(x) in OPERAND_TYPES else as_operand(x) for x in operands])
+            operands = tuple([x if is_operand(x) else as_operand(x) for x in operands])
+            recording = newest(operands)
+            assert recording is not None
             if recording.abstract:
                 return record_abstract(prim, recording, operands, {})
             return bind(*lower(recording, operands)[0])

@@ -31,14 +31,14 @@ def snapshot(x: Any) -> Any:
 def _copy(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """A copy; of a broadcast array only what is stored."""
     if 0 not in x.strides:
-        return x.copy()
+        return x.copy(order="K")
     stored = x[tuple([slice(0, 1) if stride == 0 else slice(None) for stride in x.strides])]
-    return np.broadcast_to(stored.copy(), x.shape)
+    return np.broadcast_to(stored.copy(order="K"), x.shape)
 
 
 def copied(x: Any) -> Any:
     """An array of the caller's own; anything else as it is."""
-    return x.copy() if type(x) is np.ndarray else x
+    return x.copy(order="K") if type(x) is np.ndarray else x
 
 
 def _same(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
@@ -83,7 +83,7 @@ def own(results: list[Any], given: Sequence[Any]) -> list[Any]:
         if type(x) is np.ndarray:
             root = id(_root(x))
             if root in taken or not x.flags.writeable:
-                x = x.copy()
+                x = x.copy(order="K")
             taken.add(root)
         owned.append(x)
     return owned

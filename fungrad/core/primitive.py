@@ -33,6 +33,7 @@ import numpy as np
 
 from fungrad._util import user_source
 from fungrad.core.aval import ShapedArray, is_inexact, typeof
+from fungrad.core.buffers import TracedBuffer
 from fungrad.core.trace import Application, Recording, Tracer, newest
 from fungrad.errors import MissingRuleError
 
@@ -173,6 +174,32 @@ def defers(x: Any) -> bool:
     return getattr(x, "__array_ufunc__", x) is None
 
 
+def is_operand(x: Any) -> bool:
+    """Whether x is an operand as it is: a tracer, a number, or an array that does not hold objects."""
+    kind = type(x)
+    return kind is Tracer or (kind in OPERAND_TYPES and (kind is not np.ndarray or not x.dtype.hasobject))
+
+
+def joined(array: np.ndarray[Any, Any]) -> Any:
+    """One traced array of an object array that holds traced scalars; numbers of one that holds numbers only.
+
+    These come of operations on arrays of traced scalars whose results are all known (np.floor, np.maximum). NumPy's
+    object loops make integers where its own make floats, so integers become floats.
+    """
+    if type(array) is TracedBuffer:
+        return array.traced
+    if array.dtype.kind == "O":
+        for element in array.flat:
+            if type(element) is Tracer:
+                return element.of_elements(array)  # type: ignore[attr-defined]
+        elements = array.ravel().tolist()
+        # Zeros alone are refused: NumPy's .imag of an array of objects is that, also where the objects are complex.
+        if any(type(e) is not int or e for e in elements) and all(type(e) in OPERAND_TYPES for e in elements):
+            numbers = np.array(array.tolist())
+            return numbers.astype(float) if numbers.dtype.kind in "iu" else numbers
+    return array
+
+
 def as_operand(x: Any) -> Any:
     """Make an operand of what a user wrote beside a traced array: a list, a NumPy subclass, a buffer.
 
@@ -181,14 +208,16 @@ def as_operand(x: Any) -> Any:
     TypeError
         If it is not numeric, is masked, or holds traced arrays (``np.stack`` them first).
     """
-    if type(x) is Tracer or type(x) in OPERAND_TYPES:
+    if is_operand(x):
         return x
     if isinstance(x, (np.ma.MaskedArray, np.matrix)):
         raise TypeError(
             f"a numpy {type(x).__name__} cannot be an operand beside a traced array: its mask or its own operators "
             "would be lost. Convert it with x.filled(value), np.where(mask, ...) or np.array(matrix)"
         )
-    array = np.asarray(x)
+    array = joined(x if type(x) is TracedBuffer else np.asarray(x))
+    if type(array) is Tracer:
+        return array
     if array.dtype.kind not in "biufc":
         raise TypeError(f"expected a number or an array of numbers, got {type(x).__name__}: {x!r:.100}")
     return array

@@ -54,6 +54,7 @@ def record_values(transform: str, fun: FlatFunction, values: Sequence[Any], user
     """Run ``fun`` on tracers of these values; return its results one level down and the tape."""
     recording = Recording(False, transform, user_fun)
     tracers = [recording.new_input(v) for v in values]
+    in_ids = [t.id for t in tracers]  # now: the function may assign to its arguments
     try:
         leaves = fun(*tracers)
     finally:
@@ -64,7 +65,7 @@ def record_values(transform: str, fun: FlatFunction, values: Sequence[Any], user
         outs.append(recording.settle(value))
         out_ids.append(i)
         out_values.append(None if recording.beneath is None else value)
-    return outs, Tape(entries, [t.id for t in tracers], out_ids, recording.fresh(), recording, out_values)
+    return outs, Tape(entries, in_ids, out_ids, recording.fresh(), recording, out_values)
 
 
 def record_jaxpr(
@@ -82,17 +83,22 @@ def record_jaxpr(
     """
     recording = Recording(True, transform, user_fun, of_user)
     tracers = [recording.new_input(a) for a in avals]
+    inputs = [(t.id, a) for t, a in zip(tracers, avals, strict=True)]  # now: the function may assign to its arguments
     try:
         leaves = [recording.constants.take(x) if of_user else x for x in fun(*tracers)]
     finally:
         entries = recording.end()
-    return _close(recording, entries, tracers, leaves, prune)
+    return _close(recording, entries, inputs, leaves, prune)
 
 
 def _close(
-    recording: Recording, entries: list[Entry], inputs: Sequence[Tracer], leaves: Sequence[Any], prune: bool
+    recording: Recording,
+    entries: list[Entry],
+    inputs: Sequence[tuple[int, ShapedArray]],
+    leaves: Sequence[Any],
+    prune: bool,
 ) -> ClosedJaxpr:
-    variables: dict[int, Var] = {t.id: Var(t.value) for t in inputs}
+    variables: dict[int, Var] = {i: Var(a) for i, a in inputs}
     constants: dict[int, tuple[Var, Any]] = {}
 
     def atom(x: Any, i: int | None) -> Atom:
@@ -118,7 +124,7 @@ def _close(
     outvars = [atom(x, i) for x, i in results]
     constvars = [v for v, _ in constants.values()]
     return ClosedJaxpr(
-        Jaxpr(constvars, [variables[t.id] for t in inputs], eqns, outvars), [c for _, c in constants.values()]
+        Jaxpr(constvars, [variables[i] for i, _ in inputs], eqns, outvars), [c for _, c in constants.values()]
     )
 
 

@@ -29,7 +29,10 @@ freed as soon as neither the user nor a residual needs it, and there are no refe
 from __future__ import annotations
 
 import itertools
+import opcode
+import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -50,6 +53,16 @@ from fungrad.errors import (
 _next_level = itertools.count(1).__next__
 
 Entry = tuple[Any, Any, Any]
+
+OBJECTS = 4096
+"""NumPy functions that do not know tracers are given up to this many elements, each a traced scalar, one by one."""
+
+_SUBSCRIPTS = {
+    opcode.opmap[name]
+    for name in ("BINARY_SUBSCR", "STORE_SUBSCR", "BINARY_OP" if sys.version_info >= (3, 14) else "STORE_SUBSCR")
+    if name in opcode.opmap
+}
+"""What Python executes where ``plain[x]`` stands: then NumPy wants indices."""
 
 
 class Application(NamedTuple):
@@ -129,11 +142,11 @@ class Recording:
         self.fun = fun
         self.of_user = of_user
         self.ended = False
-        self.constants = Snapshots()
+        self.constants = _Constants()
 
     def new_input(self, value: Any) -> Tracer:
         """A tracer for an input with this value (or, when abstract, this ShapedArray)."""
-        return Tracer(self, self.fresh(), value)
+        return Tracer(self, self.fresh(), value.again() if type(value) is Tracer else value)
 
     def record_beneath(self) -> Recording:
         """The recording with values between this one and those around it, see `Freedom`.
@@ -177,12 +190,38 @@ class Recording:
         entries, self.entries = self.entries, []
         self.append = _Refusal(self.transform, self.fun, entries if self.abstract else [])
         self.ended = True
-        self.constants = Snapshots()
+        self.constants = _Constants()
         return entries
 
     def describe(self) -> str:
         """``fungrad.vmap of f (file.py:3)``, for messages."""
         return f"fungrad.{self.transform} of {describe_function(self.fun)}"
+
+
+class _Constants(Snapshots):
+    """Constants as they are when they are used: a tracer of another recording may be assigned to later, too."""
+
+    __slots__ = ("_tracers",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tracers: dict[int, tuple[Tracer, Tracer]] = {}
+
+    def take(self, x: Any) -> Any:
+        """`snapshot`, or the one that was taken before, if nothing has changed since."""
+        if type(x) is not Tracer:
+            if type(x) is np.ndarray and x.dtype.hasobject:
+                raise TracerArrayConversionError(
+                    f"an array of objects became the constant of an operation at {here()}: the traced numbers in it "
+                    "would lose their derivative. Use fungrad.numpy.asarray or np.stack on it before."
+                )
+            return super().take(x)
+        known = self._tracers.get(id(x))
+        if known is not None and known[1].id == x.id and known[1].recording is x.recording:
+            return known[1]
+        again = x.again()
+        self._tracers[id(x)] = (x, again)
+        return again
 
 
 class _Refusal:
@@ -220,12 +259,25 @@ class Tracer:
     needs no primitive: type and shape, and the conversions to Python that work or are refused.
     """
 
-    __slots__ = ("__weakref__", "id", "recording", "value")
+    # link and viewers are set by `aliasing` for arrays that are views or have them, and are missing otherwise.
+    __slots__ = ("__weakref__", "id", "link", "recording", "value", "viewers")
+    link: Any
+    viewers: list[weakref.ref[Any]]
 
     def __init__(self, recording: Recording, id: int, value: Any) -> None:
         self.recording = recording
         self.id = id
         self.value = value
+
+    def again(self) -> Tracer:
+        """Another tracer of the same array: assignment to the one does not change the other."""
+        return Tracer(self.recording, self.id, self.value)
+
+    def become(self, other: Tracer) -> None:
+        """Stand for another array from now on."""
+        self.recording = other.recording
+        self.id = other.id
+        self.value = other.value
 
     @property
     def aval(self) -> ShapedArray:
@@ -309,14 +361,53 @@ class Tracer:
         raise self._would_drop("complex(x)", "cmath.* functions call complex(); use np.exp, np.sqrt, ... instead")
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        raise TracerArrayConversionError(
-            f"NumPy asked for a plain array in place of a traced array of type {self.aval!r} at {here()}; its "
-            "derivative would be lost. Instead of np.array([a, b]) or np.asarray write np.stack([a, b]) or "
-            "np.concatenate; instead of z[0] = a into a plain NumPy array build the array from its parts (np.stack, "
-            "np.concatenate, np.where); instead of plain.dot(x) write plain @ x; instead of plain[x] write "
-            "fungrad.numpy.take(plain, x). To cut the derivative on purpose use fungrad.stop_gradient(x) where "
-            "values are known."
-        )
+        """An object array of the elements, for NumPy functions that do not know tracers."""
+        if dtype is not None and np.dtype(dtype) != np.dtype(object):
+            raise TracerArrayConversionError(
+                f"NumPy asked for a plain array of {np.dtype(dtype)} in place of a traced array of type "
+                f"{self.aval!r} at {here()}; its derivative would be lost. Leave dtype= out (x.astype(dtype) converts "
+                "a traced array), or use fungrad.numpy.asarray, fungrad.numpy.array. To cut the derivative on purpose "
+                "use fungrad.stop_gradient(x) where values are known."
+            )
+        frame = sys._getframe(1)
+        if dtype is None and frame.f_code.co_code[frame.f_lasti] in _SUBSCRIPTS:
+            raise TracerIntegerConversionError(
+                f"plain[x] at {here()}: a plain NumPy array cannot be indexed with a traced array of type "
+                f"{self.aval!r}; instead of plain[x] write fungrad.numpy.take(plain, x)."
+            )
+        if self.dtype.kind == "c":
+            raise TracerArrayConversionError(
+                f"NumPy asked for the elements of a traced array of type {self.aval!r} one by one at {here()}: .real "
+                "and .imag of an array of objects would be wrong for complex numbers. Instead of np.array, np.asarray "
+                "use fungrad.numpy.asarray or np.stack, np.concatenate; instead of plain.dot(x) write plain @ x."
+            )
+        if self.size > OBJECTS:
+            raise TracerArrayConversionError(
+                f"NumPy asked for an array of the {self.size} elements of a traced array of type {self.aval!r} at "
+                f"{here()}: more than {OBJECTS} are not taken apart. Instead of np.array, np.asarray use "
+                "fungrad.numpy.asarray or np.stack, np.concatenate; instead of plain.dot(x) write plain @ x; instead "
+                "of plain[x] write fungrad.numpy.take(plain, x)."
+            )
+        elements = self.elements()
+        if copy:
+            return elements
+        # np.asarray(plain) is the array itself. Assignment to x is followed by `aliasing`; that to its elements is not.
+        viewers = getattr(self, "viewers", None)
+        if viewers is None:
+            self.viewers = viewers = []
+        viewers[:] = [*[r for r in viewers if r() is not None], weakref.ref(elements)]
+        shown = elements.view()
+        shown.flags.writeable = False
+        return shown
+
+    def elements(self) -> np.ndarray[Any, Any]:
+        """An object array of the elements, each a traced scalar."""
+        elements = np.empty(self.shape, object)
+        if not self.shape:
+            elements[()] = self.again()
+        else:
+            elements.reshape(-1)[:] = list(self.reshape(-1))  # type: ignore[attr-defined]
+        return elements
 
     def _concrete(self, what: str) -> Any:
         value = _known(self)

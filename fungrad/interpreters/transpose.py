@@ -20,10 +20,11 @@ import numpy as np
 from fungrad.core.aval import ShapedArray, is_inexact, typeof
 from fungrad.core.elementwise import Elementwise
 from fungrad.core.primitive import General, Linear, Multilinear
-from fungrad.core.trace import Application, Entry, Recording, Tracer, describe_entry
+from fungrad.core.trace import Application, Entry, Recording, Tracer, describe_entry, newest
 from fungrad.errors import MissingRuleError, NonLinearError
 from fungrad.interpreters.fit import fit_cotangent
 from fungrad.primitives.arithmetic import add, add_into, mul
+from fungrad.primitives.assignment import Replacement
 from fungrad.primitives.structural import zeros
 
 
@@ -79,8 +80,10 @@ def _contribute(i: int, x_bar: Any, cotangents: list[Any], owned: set[int]) -> N
 
 def _backward_application(entry: Entry, ct: Any, cotangents: list[Any], owned: set[int]) -> None:
     """One application of any kind with a single result."""
-    prim, _, app = entry
-    if isinstance(prim, Linear) or (isinstance(prim, General) and prim.is_linear_for(app.ids)):
+    prim, out_id, app = entry
+    if type(prim) is Replacement and type(ct) is np.ndarray and _is_plain(app):
+        _backward_replacement(prim, app, ct, out_id in owned, cotangents, owned)
+    elif isinstance(prim, Linear) or (isinstance(prim, General) and prim.is_linear_for(app.ids)):
         _backward_linear(entry, ct, cotangents, owned)
     elif isinstance(prim, Multilinear):
         for k, i in enumerate(app.ids):
@@ -108,10 +111,11 @@ def _backward_application(entry: Entry, ct: Any, cotangents: list[Any], owned: s
 
 def _backward_linear(entry: Entry, ct: Any, cotangents: list[Any], owned: set[int]) -> None:
     prim, _, app = entry
-    for k, i in enumerate(app.ids):
-        if i is not None and not prim.is_linear_in(k):
-            raise NonLinearError(f"{describe_entry(entry)} is not linear in its traced operand {k}")
-    if prim.accumulate is not None and not any(type(x) is Tracer for x in (ct, *app.operands)):
+    if prim.linear_in is not None:
+        for k, i in enumerate(app.ids):
+            if i is not None and not prim.is_linear_in(k):
+                raise NonLinearError(f"{describe_entry(entry)} is not linear in its traced operand {k}")
+    if prim.accumulate is not None and type(ct) is not Tracer and newest(app.operands) is None:
         i, aval = app.ids[0], app.operands[0]
         total = cotangents[i]
         if total is None:
@@ -133,6 +137,30 @@ def _backward_linear(entry: Entry, ct: Any, cotangents: list[Any], owned: set[in
         i = app.ids[k]
         if i is not None:
             _contribute(i, x_bar, cotangents, owned)
+
+
+def _is_plain(app: Application) -> bool:
+    """Whether all operands but the first two are known: plain indices."""
+    return len(app.ids) == 2 or (not any(i is not None for i in app.ids[2:]) and newest(app.operands[2:]) is None)
+
+
+def _backward_replacement(
+    prim: Replacement, app: Application, ct: Any, in_place: bool, cotangents: list[Any], owned: set[int]
+) -> None:
+    """The cotangent of the array goes on with zeros at the replaced elements: in place if it is a sum made here."""
+    x_id, v_id = app.ids[:2]
+    indices = app.operands[2:]
+    if v_id is not None:
+        _contribute(v_id, prim.taken(ct, *app.operands, **app.params), cotangents, owned)
+    if x_id is None:
+        return
+    x_bar = ct if in_place else ct.copy()
+    prim.clear(x_bar, *indices, **app.params)
+    if cotangents[x_id] is None:
+        cotangents[x_id] = x_bar
+        owned.add(x_id)
+    else:
+        _contribute(x_id, x_bar, cotangents, owned)
 
 
 def _backward_multiple(

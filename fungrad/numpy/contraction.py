@@ -20,6 +20,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from fungrad._util import here
+from fungrad.core.aliasing import view
 from fungrad.core.aval import Shape, typeof
 from fungrad.core.primitive import as_operand
 from fungrad.core.trace import Tracer
@@ -198,10 +199,12 @@ def _product(subscripts: str, *operands: Any) -> Any:
 
 def _operand(x: Any) -> Any:
     """An array of what a user wrote; these functions make arrays of Python numbers too, so those do promote."""
-    if type(x) is np.ndarray:
+    if type(x) is np.ndarray and not x.dtype.hasobject:
         return x
     if type(x) is not Tracer:
-        return np.asarray(as_operand(x))
+        x = as_operand(x)
+        if type(x) is not Tracer:
+            return np.asarray(x)
     if x.shape:
         return x
     aval = typeof(x)
@@ -429,7 +432,22 @@ def einsum(
     dtypes = {typeof(x).dtype for x in arrays}
     if dtype is not None or len(dtypes) > 1:
         arrays = promote(arrays, dtype, casting)
-    return _product(subscripts, *arrays)
+    out = _product(subscripts, *arrays)
+    if len(arrays) == 1 and type(arrays[0]) is Tracer and type(out) is Tracer:
+        return _as_view(subscripts, arrays[0], out)
+    return out
+
+
+def _as_view(subscripts: str, x: Tracer, out: Tracer) -> Any:
+    """Transposes and diagonals of one array are views, as in NumPy."""
+    model = np.broadcast_to(np.zeros(()), x.shape)
+    if not np.may_share_memory(model, np.einsum(subscripts, model)):
+        return out
+
+    def look(parent: Any) -> Any:
+        return _product(subscripts, parent) if type(parent) is Tracer else np.einsum(subscripts, parent)
+
+    return view(x, out, look, always=True)
 
 
 def _subscripts(operands: Sequence[Any]) -> tuple[str, list[Any]]:

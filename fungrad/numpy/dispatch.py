@@ -11,12 +11,14 @@ that has none then raises an error that names it. Nothing falls through to NumPy
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
 
 from fungrad._util import here
+from fungrad.core.buffers import TracedBuffer, as_target, unwrapped
 from fungrad.core.trace import Tracer
 from fungrad.errors import UnsupportedOperationError
 
@@ -84,21 +86,63 @@ def array_ufunc(self: Tracer, ufunc: np.ufunc, method: str, *inputs: Any, **kwar
             return array_ufunc(self, ufunc, method, *inputs, **kwargs)
     if not UFUNC_METHODS:
         load_later("numpy.ufunc")
-    return UFUNC_METHODS[method](ufunc, *inputs, **kwargs)
+    if "out" in kwargs and method == "__call__":
+        kwargs["seen"] = references(kwargs), sys._getframe(1)
+    if "out" in kwargs:
+        kwargs["out"] = tuple([as_target(o, *inputs) for o in kwargs["out"]])
+    elif method == "at":
+        inputs = (as_target(inputs[0], *inputs[1:]), *inputs[1:])
+    result = UFUNC_METHODS[method](ufunc, *inputs, **kwargs)
+    return result if "out" in kwargs else _of_its_own(result, inputs)
+
+
+def function(func: Any) -> Any:
+    """What a NumPy function does to traced arrays, from the modules that are imported late too; None if nothing."""
+    load_later(func.__module__)
+    return FUNCTIONS.get(func)
+
+
+def references(kwargs: dict[str, Any]) -> int:
+    """How often the array that a call of a ufunc writes into is referred to; see ``targets``."""
+    return sys.getrefcount(kwargs["out"][0])
 
 
 def array_function(self: Tracer, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
     """NEP 18: a NumPy function was called with a traced array among its arguments."""
-    fun = FUNCTIONS.get(func)
-    if fun is None:
-        load_later(func.__module__)
-        fun = FUNCTIONS.get(func)
+    fun = FUNCTIONS.get(func) or function(func)
     if fun is None:
         name = f"{func.__module__}.{func.__name__}"
         raise UnsupportedOperationError(
             f"{name} at {here()} does not support traced arrays; compose it from functions that do"
         )
-    return fun(*args, **kwargs)
+    if TracedBuffer in types:
+        args, kwargs = unwrapped(args), unwrapped(kwargs)
+    if kwargs.get("out") is not None:
+        targets: Any = importlib.import_module("fungrad.numpy.targets")
+        return targets.call_with_out(func, fun, args, kwargs)
+    result = fun(*args, **kwargs)
+    return result if func in _GIVE_BACK else _of_its_own(result, args)
+
+
+_GIVE_BACK = {
+    np.apply_over_axes,
+    np.diff,
+    np.linalg.matrix_power,
+    np.polyder,
+    np.polyint,
+    np.real_if_close,
+    getattr(np, "astype", None),
+}
+"""Those that return the array itself where there is nothing to do, as NumPy's do. Views are linked to it."""
+
+
+def _of_its_own(result: Any, args: Any) -> Any:
+    """A result that is one of the arguments, under a name of its own: NumPy makes a new array."""
+    if type(result) is Tracer:
+        for x in args:
+            if x is result or (isinstance(x, (list, tuple)) and _of_its_own(result, x) is not result):
+                return result.again()
+    return result
 
 
 Tracer.__array_ufunc__ = array_ufunc  # type: ignore[attr-defined]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fungrad._util import here
+from fungrad.core.aliasing import view
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.primitive import as_operand
 from fungrad.core.trace import Tracer, known_value
@@ -284,14 +285,24 @@ def fix(x: Any, out: Any = None) -> Any:
 
 @implements(np.real)
 def real(val: Any) -> Any:
-    """Return the real part. The tangent is the real part of the tangent."""
-    return complex_parts.real(as_operand(val))
+    """Return the real part, a view. The tangent is the real part of the tangent."""
+    z = as_operand(val)
+    if not is_complex(z):
+        return view(z, complex_parts.real(z), real)
+    return view(z, complex_parts.real(z), real, always=True, store=lambda z, part: _joined(part, complex_parts.imag(z)))
 
 
 @implements(np.imag)
 def imag(val: Any) -> Any:
-    """Return the imaginary part, zeros for a real array. The tangent is the imaginary part of the tangent."""
-    return complex_parts.imag(as_operand(val))
+    """Return the imaginary part, a view; zeros for a real array. The tangent is the imaginary part of the tangent."""
+    z = as_operand(val)
+    if not is_complex(z):
+        return complex_parts.imag(z)
+    return view(z, complex_parts.imag(z), imag, always=True, store=lambda z, part: _joined(complex_parts.real(z), part))
+
+
+def _joined(re: Any, im: Any) -> Any:
+    return arithmetic.add(re, arithmetic.mul(im, 1j))
 
 
 @implements(np.angle)

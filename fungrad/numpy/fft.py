@@ -305,3 +305,23 @@ def fftshift(x: Any, axes: Any = None) -> Any:
 def ifftshift(x: Any, axes: Any = None) -> Any:
     """Undo `fftshift`."""
     return _shift(x, axes, False)
+
+
+def fftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: str | None = None) -> Any:
+    """Return the frequencies of the elements of a spectrum of n samples at distance d, as `numpy.fft.fftfreq`."""
+    return _as_dtype(np.fft.fftfreq(n, d), dtype)
+
+
+def rfftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: str | None = None) -> Any:
+    """Return the frequencies of the elements of half a spectrum, as `numpy.fft.rfftfreq`; d may be traced."""
+    return _as_dtype(np.fft.rfftfreq(n, d), dtype)
+
+
+def _as_dtype(x: Any, dtype: Any) -> Any:
+    return x if dtype is None else x.astype(dtype)
+
+
+__all__ = [
+    "fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifft2", "ifftn", "ifftshift", "ihfft", "irfft",
+    "irfft2", "irfftn", "rfft", "rfft2", "rfftfreq", "rfftn",
+]  # fmt: skip

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from fungrad._util import here
+from fungrad.core.aliasing import returns_views, view
 from fungrad.core.aval import Shape, ShapedArray, typeof
 from fungrad.core.trace import Tracer, known_value
 from fungrad.errors import NonConcreteBooleanIndexError
@@ -42,14 +43,22 @@ def getitem(x: Any, key: Any) -> Any:
     if type(key) is int:  # the commonest case by far, and the one that loops run
         shape = x.shape
         if shape:
-            return structural.slice_(x, (_position(key, 0, shape[0]),))
-    plan = _parse(key if type(key) is tuple else (key,), x.shape)
+            y = structural.slice_(x, (_position(key, 0, shape[0]),))
+            return y if len(shape) == 1 else view(x, y, lambda parent: getitem(parent, key))
+    plan = plan_of(key, x.shape)
     y = structural.slice_(x, plan.basic) if plan.basic else x
     if plan.flips:
         y = structural.flip(y, plan.flips)
     if plan.new_axes:
         y = structural.expand_dims(y, plan.new_axes)
-    return _look_up(x, y, plan) if plan.arrays else y
+    if plan.arrays:
+        return _look_up(x, y, plan)
+    return view(x, y, lambda parent: getitem(parent, key)) if y.shape or plan.ellipsis else y
+
+
+def plan_of(key: Any, shape: Shape) -> _Plan:
+    """What a key selects from an array of this shape."""
+    return _parse(key if type(key) is tuple else (key,), shape)
 
 
 class _Plan(NamedTuple):
@@ -61,6 +70,7 @@ class _Plan(NamedTuple):
     arrays: tuple[tuple[int, int, Any], ...] = ()  # its axis in the basic result, in x (-1: a new one), the index
     front: bool = False  # the axes of the index arrays come first, as a slice separates them
     unique: bool = False  # no element is addressed twice
+    ellipsis: bool = False  # the result is an array even if it has no axes
 
 
 def _position(i: int, axis: int, n: int) -> int:
@@ -142,6 +152,7 @@ def _parse_any(items: list[Any], shape: Shape) -> _Plan:
         tuple(arrays),
         front=bool(advanced) and advanced[-1] - advanced[0] >= len(advanced),
         unique=sum(type(items[k]) is not int for k in advanced) == 1 and _is_mask(items[advanced[-1]]),
+        ellipsis=any(item is Ellipsis for item in items),
     )
 
 
@@ -317,6 +328,7 @@ def extract(condition: Any, arr: Any) -> Any:
 
 
 @implements(np.diagonal)
+@returns_views(read_only=True, always=True)
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """Return the diagonal of two axes, as the last axis."""
     x = as_array(a)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from fungrad._util import here
+from fungrad.core.aliasing import returns_views
 from fungrad.core.aval import typeof
 from fungrad.core.trace import Tracer, known_value
 from fungrad.errors import ConcretizationTypeError, UnsupportedOperationError
@@ -61,7 +62,8 @@ def _join(call: str, arrays: Sequence[Any], axis: int, dtype: Any = None, castin
                 f"{call}: all the input arrays must have the same shape but for axis {axis}; "
                 f"array at index 0 has shape {shapes[0]} and array at index {k} has shape {own}"
             )
-    return structural.concatenate(promote(arrays, dtype, casting), axis)
+    out = structural.concatenate(promote(arrays, dtype, casting), axis)
+    return out.again() if len(arrays) == 1 and type(out) is Tracer else out  # a new array, and no view
 
 
 @implements(np.concatenate)
@@ -167,6 +169,7 @@ def append(arr: Any, values: Any, axis: int | None = None) -> Any:
 
 
 @implements(np.array_split)
+@returns_views
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Cut along an axis, at the given positions or into nearly equal sections."""
     x = as_array(ary)
@@ -187,6 +190,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 
 @implements(np.split)
+@returns_views
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Cut along an axis, at the given positions or into equal sections."""
     if np.ndim(indices_or_sections) == 0:
@@ -197,6 +201,7 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 
 @implements(np.hsplit)
+@returns_views
 def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """Cut along the second axis, a vector along its only one."""
     rank = typeof(as_array(ary)).ndim
@@ -206,6 +211,7 @@ def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
 
 
 @implements(np.vsplit)
+@returns_views
 def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """Cut along the first axis."""
     if typeof(as_array(ary)).ndim < 2:
@@ -214,6 +220,7 @@ def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
 
 
 @implements(np.dsplit)
+@returns_views
 def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """Cut along the third axis."""
     if typeof(as_array(ary)).ndim < 3:
@@ -221,6 +228,7 @@ def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     return split(ary, indices_or_sections, 2)
 
 
+@returns_views
 def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
     """Cut into the elements along an axis, which they lose."""
     x = as_array(x)
@@ -411,5 +419,10 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
             if "b" in trim.lower()
             else n
         )
-        x = structural.slice_axis(x, k, start, stop)
+        x = _part(x, k, start, stop)
     return x
+
+
+@returns_views
+def _part(x: Any, axis: int, start: int, stop: int) -> Any:
+    return structural.slice_axis(x, axis, start, stop)

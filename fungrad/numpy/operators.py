@@ -14,9 +14,20 @@ import numpy as np
 
 from fungrad._util import here
 from fungrad.core.primitive import OPERAND_TYPES
-from fungrad.core.trace import Tracer, known_value
+from fungrad.core.trace import Tracer
 from fungrad.errors import UnsupportedOperationError
-from fungrad.numpy import contraction, elementwise, indexing, reductions, shaping, sorting
+from fungrad.numpy import (
+    assignment,
+    contraction,
+    creation,
+    dispatch,
+    elementwise,
+    indexing,
+    reductions,
+    shaping,
+    sorting,
+)
+from fungrad.numpy.at import IndexUpdates
 from fungrad.primitives import arithmetic, comparison, rounding
 
 
@@ -44,25 +55,6 @@ _SYMBOLS = {
 }
 
 
-def _augmented(name: str, fun: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """``x += y``: of numbers a new number, as in Python; of arrays refused.
-
-    NumPy writes into the array, so that its other names and views see the change and its dtype stays. A new array in
-    its place would be silently different.
-    """
-    symbol = _SYMBOLS[name]
-
-    def operator(x: Tracer, y: Any) -> Any:
-        if x.shape or isinstance(known_value(x), np.ndarray):
-            raise UnsupportedOperationError(
-                f"x {symbol}= y at {here()}: a traced array of type {x.aval!r} cannot be changed in place, as its "
-                f"other names and views would have to see it. Write x = x {symbol} y."
-            )
-        return fun(x, y)
-
-    return operator
-
-
 def _equal(x: Tracer, y: Any) -> Any:
     return comparison.equal(x, y) if _is_numeric(y) else NotImplemented
 
@@ -87,13 +79,6 @@ def _iterate(x: Tracer) -> Iterator[Any]:
 
 def _contains(x: Tracer, y: Any) -> bool:
     return bool(reductions.any(comparison.equal(x, y)))
-
-
-def _setitem(x: Tracer, key: Any, value: Any) -> None:
-    raise UnsupportedOperationError(
-        f"x[{key!r}] = ... at {here()}: a traced array of type {x.aval!r} cannot be changed in place. Build a new one: "
-        "np.where(mask, new, x), np.concatenate([x[:i], [new], x[i + 1:]]), or np.stack of its parts."
-    )
 
 
 def _delitem(x: Tracer, key: Any) -> None:
@@ -137,7 +122,7 @@ _OTHER_OPERATORS: dict[str, Callable[..., Any]] = {
     "__eq__": _equal,
     "__ne__": _not_equal,
     "__getitem__": indexing.getitem,
-    "__setitem__": _setitem,
+    "__setitem__": assignment.setitem,
     "__iter__": _iterate,
     "__contains__": _contains,
     "__round__": _round,
@@ -145,8 +130,8 @@ _OTHER_OPERATORS: dict[str, Callable[..., Any]] = {
     "__ceil__": lambda x: math.ceil(x._concrete("math.ceil")),
     "__trunc__": lambda x: math.trunc(x._concrete("math.trunc")),
     "__delitem__": _delitem,
-    "__copy__": lambda x: x,
-    "__deepcopy__": lambda x, memo: x,
+    "__copy__": Tracer.again,
+    "__deepcopy__": lambda x, memo: x.again(),
 }
 
 
@@ -183,11 +168,26 @@ def _astype(
     target = np.dtype(dtype)
     if casting != "unsafe" and not np.can_cast(x.dtype, target, casting):  # type: ignore[arg-type]
         raise TypeError(f"Cannot cast array data from {x.dtype!r} to {target!r} according to the rule {casting!r}")
-    return shaping.astype(x, target)
+    return shaping.astype(x, target, copy=copy)
 
 
 def _flatten(x: Tracer, order: str = "C") -> Any:
-    return shaping.ravel(x, order=order)
+    return shaping.ravel(x, order=order).again()
+
+
+def _conjugate(x: Tracer) -> Any:
+    """The complex conjugate; the array itself if it is real."""
+    return elementwise.conjugate(x) if x.dtype.kind == "c" else x
+
+
+def _set_real(x: Tracer, value: Any) -> None:
+    assignment.setitem(elementwise.real(x), ..., value)
+
+
+def _set_imag(x: Tracer, value: Any) -> None:
+    if x.dtype.kind != "c":
+        raise TypeError("array does not have imaginary part to set")
+    assignment.setitem(elementwise.imag(x), ..., value)
 
 
 def _clip(x: Tracer, min: Any = None, max: Any = None, out: Any = None, **arguments: Any) -> Any:
@@ -217,8 +217,24 @@ def _to_device(x: Tracer, device: str, /, *, stream: Any = None) -> Any:
     return x
 
 
+def _fill(x: Tracer, value: Any) -> None:
+    assignment.setitem(x, ..., value)
+
+
+def _sort(x: Tracer, axis: int = -1, kind: Any = None, order: Any = None, *, stable: bool | None = None) -> None:
+    assignment.write(x, sorting.sort(x, axis, kind, order, stable=stable))
+
+
+def _partition(x: Tracer, kth: Any, axis: int = -1, kind: str = "introselect", order: Any = None) -> None:
+    assignment.write(x, sorting.partition(x, kth, axis, kind, order))
+
+
+def _put(x: Tracer, indices: Any, values: Any, mode: str = "raise") -> None:
+    dispatch.function(np.put)(x, indices, values, mode)
+
+
 class FlatElements:
-    """The elements of a traced array in C order, as ``numpy.ndarray.flat`` gives them; they can be read only."""
+    """The elements of a traced array in C order, as ``numpy.ndarray.flat`` gives them."""
 
     __slots__ = ("_position", "base")
 
@@ -242,17 +258,14 @@ class FlatElements:
         return indexing.getitem(self.copy(), key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        raise UnsupportedOperationError(
-            f"x.flat[...] = ... at {here()}: a traced array of type {self.base.aval!r} cannot be changed in place. "
-            "Build a new one: np.where(mask, new, x), or parts of x.ravel() joined by np.concatenate."
-        )
+        assignment.setitem(shaping.ravel(self.base), key, value)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         return self.base.__array__(dtype, copy)
 
     def copy(self) -> Any:
         """Return the elements as an array with one axis."""
-        return shaping.ravel(self.base)
+        return shaping.ravel(self.base).again()
 
 
 class _NoMemoryError(UnsupportedOperationError, AttributeError):
@@ -270,7 +283,45 @@ def _memory(name: str) -> property:
     return property(getter)
 
 
+def _of_elements(x: Tracer, elements: Any) -> Any:
+    """One traced array of an object array of numbers and traced scalars."""
+    return shaping.as_array(elements)
+
+
+def _unary(ufunc: np.ufunc) -> Callable[[Any], Any]:
+    """The method that NumPy looks up by the name of a ufunc in the elements of an object array."""
+    fun = dispatch.UFUNCS[ufunc]
+
+    def method(x: Tracer) -> Any:
+        return fun(x)
+
+    return method
+
+
+def _binary(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
+    """The same for a ufunc of two operands for which Python has no operator."""
+    fun = dispatch.UFUNCS[ufunc]
+
+    def method(x: Tracer, y: Any) -> Any:
+        return fun(x, y)
+
+    return method
+
+
 _METHODS: dict[str, Callable[..., Any]] = {
+    "fill": _fill,
+    "partition": _partition,
+    "put": _put,
+    "sort": _sort,
+    "of_elements": _of_elements,
+    **{
+        ufunc.__name__: _unary(ufunc)
+        for ufunc in dispatch.UFUNCS
+        if (ufunc.nin, ufunc.nout) == (1, 1)
+        and "O->O" in ufunc.types
+        and ufunc.__name__ not in ("conjugate", "absolute")
+    },
+    **{ufunc.__name__: _binary(ufunc) for ufunc in (np.arctan2, np.fmod, np.hypot)},
     "all": reductions.all,
     "any": reductions.any,
     "argmax": reductions.argmax,
@@ -281,9 +332,9 @@ _METHODS: dict[str, Callable[..., Any]] = {
     "choose": indexing.choose,
     "clip": _clip,
     "compress": _compress,
-    "conj": elementwise.conjugate,
-    "conjugate": elementwise.conjugate,
-    "copy": lambda x, order="C": x,
+    "conj": _conjugate,
+    "conjugate": _conjugate,
+    "copy": lambda x, order="C": creation.copy(x, order),
     "cumprod": reductions.cumprod,
     "cumsum": reductions.cumsum,
     "diagonal": indexing.diagonal,
@@ -316,14 +367,10 @@ _REFUSED: dict[str, str] = {
     "byteswap": "x.astype",
     "dump": "return it from the function and save the result",
     "dumps": "return it from the function and save the result",
-    "fill": "np.full_like(x, value)",
     "getfield": "x.real and x.imag",
-    "partition": "x = np.partition(x, kth)",
-    "put": "np.where(mask, values, x)",
     "resize": "np.resize(x, shape)",
     "setfield": "np.where(mask, values, x)",
     "setflags": "nothing: traced arrays have no flags",
-    "sort": "x = np.sort(x)",
     "tobytes": "fungrad.stop_gradient(x).tobytes()",
     "tofile": "fungrad.stop_gradient(x).tofile(...)",
     "view": "x.astype, x.real, x.imag",
@@ -344,6 +391,7 @@ def _refusal(name: str, instead: str) -> Callable[..., Any]:
 
 _ATTRIBUTES: dict[str, Callable[[Any], Any]] = {
     "T": shaping.transpose,
+    "at": IndexUpdates,
     "mT": shaping.matrix_transpose,
     "real": elementwise.real,
     "imag": elementwise.imag,
@@ -354,6 +402,8 @@ _ATTRIBUTES: dict[str, Callable[[Any], Any]] = {
     "flat": FlatElements,
 }
 
+_SETTERS: dict[str, Callable[[Any, Any], None]] = {"real": _set_real, "imag": _set_imag}
+
 _WITHOUT_MEMORY = ("ctypes", "data", "flags", "strides")
 
 
@@ -362,7 +412,7 @@ def _attach() -> None:
         setattr(Tracer, f"__{name}__", fun)
         setattr(Tracer, f"__r{name}__", _reflected(fun))
     for name in _SYMBOLS:
-        setattr(Tracer, f"__i{name}__", _augmented(name, _BINARY[name]))
+        setattr(Tracer, f"__i{name}__", assignment.augmented(_SYMBOLS[name], _BINARY[name]))
     for table in (_OTHER_OPERATORS, _METHODS):
         for name, fun in table.items():
             if fun.__doc__ is None:
@@ -372,7 +422,7 @@ def _attach() -> None:
         setattr(Tracer, name, _refusal(name, instead))
     for name, getter in _ATTRIBUTES.items():
         getter.__doc__ = getter.__doc__ or f"As `numpy.ndarray.{name}`."
-        setattr(Tracer, name, property(getter))
+        setattr(Tracer, name, property(getter, _SETTERS.get(name)))
     for name in _WITHOUT_MEMORY:
         setattr(Tracer, name, _memory(name))
 

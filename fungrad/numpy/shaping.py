@@ -17,7 +17,10 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from fungrad._util import here
+from fungrad.core.aliasing import returns_views
 from fungrad.core.aval import Shape, typeof
+from fungrad.core.buffers import TracedBuffer
+from fungrad.core.primitive import as_operand, joined
 from fungrad.core.trace import Tracer
 from fungrad.errors import ConcretizationTypeError, UnsupportedOperationError
 from fungrad.numpy.dispatch import implements
@@ -53,15 +56,19 @@ def as_array(x: Any) -> Any:
     if type(x) is Tracer:
         aval = x.aval
         return structural.convert(x, aval.dtype) if aval.weak else x
+    if type(x) is TracedBuffer:
+        return x.traced
     if isinstance(x, (list, tuple)) and _holds_tracer(x):
         return stack_equal([as_array(v) for v in x])
     if type(x) is np.ndarray and x.dtype.kind == "O" and _holds_tracer(x.ravel()):
         return structural.reshape(stack_equal([as_array(v) for v in x.ravel()]), x.shape)
-    return np.asarray(x)
+    if isinstance(x, (np.ma.MaskedArray, np.matrix)):
+        return as_operand(x)  # an error: what makes them different would be lost
+    return joined(np.asarray(x))
 
 
 def _holds_tracer(x: Any) -> bool:
-    return any(type(v) is Tracer or (isinstance(v, (list, tuple)) and _holds_tracer(v)) for v in x)
+    return any(type(v) in (Tracer, TracedBuffer) or (isinstance(v, (list, tuple)) and _holds_tracer(v)) for v in x)
 
 
 def stack_equal(arrays: Sequence[Any]) -> Any:
@@ -112,6 +119,7 @@ def size(a: Any, axis: Axes = None) -> int:
 
 
 @implements(np.reshape)
+@returns_views
 def reshape(a: Any, /, shape: Any, order: Any = "C", *, copy: Any = None) -> Any:
     """Give the elements another shape.
 
@@ -123,6 +131,8 @@ def reshape(a: Any, /, shape: Any, order: Any = "C", *, copy: Any = None) -> Any
         Which index runs fastest, the last or the first.
     """
     x = as_array(a)
+    if copy and type(x) is Tracer:
+        return reshape(x.again(), shape, order).again()
     own = typeof(x).shape
     full = _complete(as_shape(shape), own)
     if order == "F":
@@ -150,12 +160,14 @@ def _reverse(x: Any) -> Any:
 
 
 @implements(np.ravel)
+@returns_views
 def ravel(a: Any, order: Any = "C") -> Any:
     """Return the elements in one axis, in C or F order."""
     return reshape(a, -1, order=order)
 
 
 @implements(np.transpose, *filter(None, [getattr(np, "permute_dims", None)]))
+@returns_views
 def transpose(a: Any, axes: Any = None) -> Any:
     """Permute the axes; reverse them by default."""
     x = as_array(a)
@@ -175,6 +187,7 @@ permute_dims = transpose
 
 
 @implements(np.matrix_transpose)
+@returns_views
 def matrix_transpose(x: Any, /) -> Any:
     """Exchange the last two axes."""
     x = as_array(x)
@@ -185,6 +198,7 @@ def matrix_transpose(x: Any, /) -> Any:
 
 
 @implements(np.swapaxes)
+@returns_views
 def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
     """Exchange two axes."""
     x = as_array(a)
@@ -196,6 +210,7 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
 
 
 @implements(np.moveaxis)
+@returns_views
 def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     """Move axes to other positions; the rest keep their order."""
     x = as_array(a)
@@ -211,6 +226,7 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
 
 
 @implements(np.rollaxis)
+@returns_views
 def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
     """Move an axis backwards until it stands before axis ``start``."""
     x = as_array(a)
@@ -223,6 +239,7 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
 
 
 @implements(np.squeeze)
+@returns_views
 def squeeze(a: Any, axis: Axes = None) -> Any:
     """Drop axes of size 1: all of them, or those named."""
     x = as_array(a)
@@ -236,6 +253,7 @@ def squeeze(a: Any, axis: Axes = None) -> Any:
 
 
 @implements(np.expand_dims)
+@returns_views
 def expand_dims(a: Any, axis: Any) -> Any:
     """Insert axes of size 1 at these positions of the result."""
     x = as_array(a)
@@ -244,6 +262,7 @@ def expand_dims(a: Any, axis: Any) -> Any:
 
 
 @implements(np.broadcast_to)
+@returns_views(read_only=True)
 def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
     """Repeat along new leading axes and along axes of size 1; the derivative sums over these."""
     refuse("broadcast_to", subok=(subok, False))
@@ -263,7 +282,7 @@ def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
     refuse("broadcast_arrays", subok=(subok, False))
     arrays = [as_array(x) for x in args]
     common = np.broadcast_shapes(*[typeof(x).shape for x in arrays])
-    return tuple([structural.broadcast_to(x, common) for x in arrays])
+    return tuple([broadcast_to(x, common) for x in arrays])
 
 
 def _at_least(rank: int, arys: tuple[Any, ...]) -> Any:
@@ -274,7 +293,7 @@ def _at_least(rank: int, arys: tuple[Any, ...]) -> Any:
         missing = rank - len(own)
         # NumPy puts the new axes in front, but a matrix becomes (m, n, 1) and a vector (1, n, 1).
         full = (*(1,) * (missing - 1), *own, 1) if rank == 3 and missing in (1, 2) else (1,) * missing + own
-        results.append(structural.reshape(x, full))
+        results.append(reshape(x, full))
     return results[0] if len(results) == 1 else tuple(results)
 
 
@@ -297,6 +316,7 @@ def atleast_3d(*arys: Any) -> Any:
 
 
 @implements(np.flip)
+@returns_views
 def flip(m: Any, axis: Axes = None) -> Any:
     """Reverse the order of the elements along all axes or along those named."""
     x = as_array(m)
@@ -305,6 +325,7 @@ def flip(m: Any, axis: Axes = None) -> Any:
 
 
 @implements(np.fliplr)
+@returns_views
 def fliplr(m: Any) -> Any:
     """Reverse the order along the second axis."""
     if ndim(m) < 2:
@@ -313,6 +334,7 @@ def fliplr(m: Any) -> Any:
 
 
 @implements(np.flipud)
+@returns_views
 def flipud(m: Any) -> Any:
     """Reverse the order along the first axis."""
     if ndim(m) < 1:
@@ -321,6 +343,7 @@ def flipud(m: Any) -> Any:
 
 
 @implements(np.rot90)
+@returns_views
 def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
     """Rotate by k quarter turns in the plane of two axes, from the first towards the second."""
     x = as_array(m)
@@ -414,16 +437,18 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
     """Return coordinate arrays of the grid that vectors span."""
     if indexing not in ("xy", "ij"):
         raise ValueError("Valid values for `indexing` are 'xy' and 'ij'.")
-    vectors = [ravel(x) for x in xi]
+    vectors = [as_array(x) for x in xi]
+    vectors = [ravel(x.again() if copy and type(x) is Tracer else x) for x in vectors]
     rank = len(vectors)
     place = [1, 0, *range(2, rank)] if indexing == "xy" and rank > 1 else list(range(rank))
     open_grid = [_along(x, k, rank) for x, k in zip(vectors, place, strict=True)]
-    return tuple(open_grid) if sparse or not rank else broadcast_arrays(*open_grid)
+    grid = open_grid if sparse or not rank else broadcast_arrays(*open_grid)
+    return tuple([x.again() if copy and type(x) is Tracer else x for x in grid])
 
 
 def _along(x: Any, axis: int, rank: int) -> Any:
     """A vector along one axis of an array of this rank."""
-    return structural.reshape(x, (1,) * axis + (typeof(x).size,) + (1,) * (rank - axis - 1))
+    return reshape(x, (1,) * axis + (typeof(x).size,) + (1,) * (rank - axis - 1))
 
 
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
@@ -440,61 +465,9 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> A
     x = as_array(x)
     if typeof(x).dtype.kind == "c" and target.kind in "iuf":
         warnings.warn("complex values are cast to real ones", np.exceptions.ComplexWarning, stacklevel=3)
-    return structural.convert(x, target)
+    out = structural.convert(x, target)
+    return out.again() if copy and out is x and type(x) is Tracer else out
 
 
 if hasattr(np, "astype"):
     implements(np.astype)(astype)
-
-
-@implements(np.copy)
-def copy(a: Any, order: Any = "K", subok: bool = False) -> Any:
-    """Return the array; a traced one cannot change and is its own copy."""
-    refuse("copy", subok=(subok, False))
-    x = as_array(a)
-    return x if type(x) is Tracer else np.array(x)
-
-
-def _like(call: str, a: Any, dtype: Any, shape: Any, device: Any) -> tuple[Shape, np.dtype[Any]]:
-    """The shape and dtype of a new array; its memory layout (order) is not copied, nothing depends on it."""
-    refuse(call, device=(device, None))
-    aval = typeof(as_array(a))
-    return (aval.shape if shape is None else as_shape(shape)), (aval.dtype if dtype is None else np.dtype(dtype))
-
-
-@implements(np.zeros_like, np.empty_like)
-def zeros_like(
-    a: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, *, device: Any = None
-) -> Any:
-    """Return a plain array of zeros of the same shape and dtype (``empty_like`` too)."""
-    return np.zeros(*_like("zeros_like", a, dtype, shape, device))
-
-
-empty_like = zeros_like
-
-
-@implements(np.ones_like)
-def ones_like(
-    a: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, *, device: Any = None
-) -> Any:
-    """Return a plain array of ones of the same shape and dtype."""
-    return np.ones(*_like("ones_like", a, dtype, shape, device))
-
-
-@implements(np.full_like)
-def full_like(
-    a: Any,
-    fill_value: Any,
-    dtype: Any = None,
-    order: Any = "K",
-    subok: bool = True,
-    shape: Any = None,
-    *,
-    device: Any = None,
-) -> Any:
-    """Return an array of the same shape and dtype filled with a value; a traced one carries its derivative."""
-    new, target = _like("full_like", a, dtype, shape, device)
-    fill = as_array(fill_value)
-    if type(fill) is not Tracer:
-        return np.full(new, fill, target)
-    return broadcast_to(structural.convert(fill, target), new)

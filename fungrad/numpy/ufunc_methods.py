@@ -5,7 +5,7 @@
     ufunc.accumulate  all the partial results along an axis
     ufunc.reduceat    the reductions of slices that start at given indices
     ufunc.outer       each element of one array with each of another
-    ufunc.at          refused: it writes into its first argument
+    ufunc.at          into a traced array, see ``writing``
 
 Each works for every ufunc of two operands. A reduction computes in one dtype, which NumPy itself is asked for; then
 one of three ways is taken: a reduction that fungrad has (sum, maximum, ...); pairs, pairs of pairs and so on, for
@@ -14,9 +14,10 @@ operations that are associative; else the definition, element after element, who
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -25,10 +26,11 @@ from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.primitive import as_operand
 from fungrad.core.trace import known_value
 from fungrad.errors import ConcretizationTypeError, UnsupportedOperationError
-from fungrad.numpy import reductions
+from fungrad.numpy import reductions, targets
 from fungrad.numpy.dispatch import UFUNC_METHODS, UFUNCS
 from fungrad.numpy.reductions import Axis, axes_of
-from fungrad.numpy.shaping import as_array, refuse
+from fungrad.numpy.shaping import as_array
+from fungrad.numpy.writing import at
 from fungrad.primitives import cumulative
 from fungrad.primitives.arithmetic import sub
 from fungrad.primitives.comparison import isnan
@@ -69,18 +71,24 @@ def call(ufunc: np.ufunc, *inputs: Any, **arguments: Any) -> Any:
     """
     name = name_of(ufunc)
     fun = _function(ufunc, "__call__")
-    if any(array is not None for array in arguments.get("out") or ()):
+    out, mask = arguments.pop("out", None), arguments.pop("where", True)
+    seen = arguments.pop("seen", None)
+    if out is not None:
+        if seen is not None and type(out[0]) is np.ndarray and not out[0].dtype.hasobject:
+            targets.check_plain(name, mask is not True, *seen)
+        results = call(ufunc, *inputs, **arguments)
+        casting = arguments.get("casting", "same_kind")
+        if ufunc.nout == 1:
+            return targets.into(name, results, out[0], mask, casting)
+        pairs = zip(results, out, strict=True)
+        return tuple([r if o is None else targets.into(name, r, o, mask, casting) for r, o in pairs])
+    if mask is not True:
         raise UnsupportedOperationError(
-            f"{name}(..., out=) or an augmented assignment (`a += x` with a plain NumPy array a) at {here()}: a "
-            "traced array cannot be written into a plain one. Write a = a + x instead."
-        )
-    if arguments.get("where", True) is not True:
-        raise UnsupportedOperationError(
-            f"{name}(..., where=) at {here()}: without `out` the elements elsewhere are undefined in NumPy, and traced "
-            f"arrays cannot be written into; use np.where(mask, {name}(...), other)"
+            f"{name}(..., where=) at {here()}: without `out` the elements elsewhere are undefined in NumPy; use "
+            f"np.where(mask, {name}(...), other)"
         )
     own = {k: arguments[k] for k in ("axis",) if k in arguments and ufunc is np.vecdot}
-    unknown = set(arguments) - {"out", "where", "dtype", "casting", "order", "subok"} - set(own)
+    unknown = set(arguments) - {"dtype", "casting", "order", "subok"} - set(own)
     if unknown:
         raise UnsupportedOperationError(
             f"{name} at {here()}: argument {min(unknown)!r} is not supported on traced arrays; "
@@ -138,9 +146,18 @@ def _loop(ufunc: np.ufunc, types: tuple[Any, ...], dtype: Any, casting: Any) -> 
     return loop
 
 
-def _refuse_out(name: str, out: tuple[Any, ...] | None) -> None:
-    if out is not None and any(array is not None for array in out):
-        refuse(name, out=(out, None))
+def _with_out(method: Function) -> Function:
+    """The same method with the argument ``out``."""
+
+    @functools.wraps(method)
+    def into(ufunc: np.ufunc, array: Any, *arguments: Any, out: Any = None, **more: Any) -> Any:
+        result = method(ufunc, array, *arguments, **more)
+        if out is None or out[0] is None:
+            return result
+        name = f"{name_of(ufunc)}.{method.__name__}"
+        return targets.into_traced(name, result, out[0])
+
+    return into
 
 
 # The dtype of a reduction
@@ -173,12 +190,12 @@ def _in_its_dtype(ufunc: np.ufunc, method: str, x: Any, axes: Any, dtype: Any) -
 # reduce
 
 
+@_with_out
 def reduce(
     ufunc: np.ufunc,
     array: Any,
     axis: Axis = 0,
     dtype: Any = None,
-    out: Any = None,
     keepdims: bool = False,
     initial: Any = _NOT_GIVEN,
     where: Any = True,
@@ -194,9 +211,7 @@ def reduce(
     where : boolean array, optional
         Which elements to take; it needs an identity or ``initial``.
     """
-    name = f"{ufunc.__name__}.reduce"
     fun = _function(ufunc, "reduce")
-    _refuse_out(name, out)
     x = as_array(array)
     axes = axes_of(axis, typeof(x).ndim)
     x = _in_its_dtype(ufunc, "reduce", x, axes, dtype)
@@ -334,11 +349,10 @@ _ANY_ORDER = frozenset(_REDUCTIONS) | _ASSOCIATIVE
 # accumulate
 
 
-def accumulate(ufunc: np.ufunc, array: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
+@_with_out
+def accumulate(ufunc: np.ufunc, array: Any, axis: int = 0, dtype: Any = None) -> Any:
     """Combine the elements along an axis by a ufunc, from the first to the last, keeping all results on the way."""
-    name = f"{ufunc.__name__}.accumulate"
     fun = _function(ufunc, "accumulate")
-    _refuse_out(name, out)
     x = as_array(array)
     rank = typeof(x).ndim
     if not rank:
@@ -385,7 +399,8 @@ _ACCUMULATIONS: dict[np.ufunc, Callable[[Any, int], Any]] = {
 # reduceat
 
 
-def reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
+@_with_out
+def reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: int = 0, dtype: Any = None) -> Any:
     """Reduce the slices ``x[indices[k] : indices[k + 1]]`` (the last one: to the end) along an axis.
 
     Where an index is not less than the next one, the result is the element there. Slices of one length are reduced
@@ -398,7 +413,6 @@ def reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: int = 0, dtype: An
     """
     name = f"{ufunc.__name__}.reduceat"
     fun = _function(ufunc, "reduceat")
-    _refuse_out(name, out)
     x = as_array(array)
     rank = typeof(x).ndim
     if not rank:
@@ -443,7 +457,7 @@ def _starts(name: str, indices: Any, n: int) -> np.ndarray[Any, Any]:
     return starts
 
 
-# outer and at
+# outer
 
 
 def outer(ufunc: np.ufunc, a: Any, b: Any, /, **arguments: Any) -> Any:
@@ -451,19 +465,6 @@ def outer(ufunc: np.ufunc, a: Any, b: Any, /, **arguments: Any) -> Any:
     a, b = as_array(a), as_array(b)
     spread = reshape(a, (*typeof(a).shape, *(1,) * typeof(b).ndim))
     return call(ufunc, spread, b, **arguments)
-
-
-def at(ufunc: np.ufunc, a: Any, indices: Any, b: Any = None, /) -> NoReturn:
-    """Refuse: it writes into an array."""
-    instead = {
-        "add": "a + np.eye(len(a))[indices].T @ b adds up what has the same index (one axis: a + np.bincount(indices, "
-        "b, len(a)))",
-        "subtract": "a - np.eye(len(a))[indices].T @ b subtracts all that has the same index",
-    }.get(ufunc.__name__, f"np.where(mask, np.{ufunc.__name__}(a, b), a), with a and b of one shape, makes a new array")
-    raise UnsupportedOperationError(
-        f"numpy.{ufunc.__name__}.at(a, indices, b) at {here()} writes into the array a, which a traced array cannot be "
-        f"and whose plain elements cannot hold one. Instead, {instead}."
-    )
 
 
 UFUNC_METHODS.update(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 from numpy.lib.stride_tricks import sliding_window_view as _numpys
 
+from fungrad.core.aliasing import returns_views
 from fungrad.core.aval import typeof
 from fungrad.numpy.dispatch import implements
 from fungrad.numpy.shaping import as_array, as_shape, refuse
@@ -16,12 +17,13 @@ from fungrad.primitives.structural import moveaxis
 
 
 @implements(_numpys)
+@returns_views(read_only=True, always=True)
 def sliding_window_view(
     x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
 ) -> Any:
     """Show all windows of a shape, which slide by one element, along new axes behind the others.
 
-    A copy, not a view. The derivative adds up what the windows that an element is in contribute.
+    A view that is not written to. The derivative adds up what the windows that an element is in contribute.
     """
     refuse("lib.stride_tricks.sliding_window_view", subok=(subok, False), writeable=(writeable, False))
     x, sizes = as_array(x), as_shape(window_shape)

@@ -63,10 +63,11 @@ def _as_index(i: Any) -> Any:
 def _gather(x: Any, *indices: Any, start: int, unique: bool) -> Any:
     if len(indices) == 1:
         return x.take(_as_index(indices[0]), start)[()]
-    return x[_key(indices, start)]
+    return x[key_of(indices, start)]
 
 
-def _key(indices: Sequence[Any], axis: int) -> tuple[Any, ...]:
+def key_of(indices: Sequence[Any], axis: int) -> tuple[Any, ...]:
+    """What NumPy takes for these indices of adjacent axes."""
     return (*(_ALL,) * axis, *[_as_index(i) for i in indices])
 
 
@@ -77,10 +78,10 @@ def _gather_abstract(x: ShapedArray, *indices: ShapedArray, start: int, unique: 
 def _gather_batch(axis: Any, batched: Sequence[bool], x: Any, *indices: Any, start: int, unique: bool) -> Any:
     if not any(batched[1:]):
         return gather(x, *indices, axis=start + 1, unique=unique)
-    aligned = _align_indices(indices, batched[1:])
+    aligned = align_indices(indices, batched[1:])
     if batched[0]:
         # The batch axis becomes one more indexed axis: element n of the batch is looked up in array n.
-        aligned = [_iota(axis.size, index_rank(indices, batched[1:])), *aligned]
+        aligned = [iota(axis.size, index_rank(indices, batched[1:])), *aligned]
         x = moveaxis(x, 0, start)
     return moveaxis(gather(x, *aligned, axis=start, unique=unique and batched[0]), start, 0)
 
@@ -90,12 +91,12 @@ def index_rank(indices: Sequence[Any], batched: Sequence[bool]) -> int:
     return max(typeof(i).ndim - b for i, b in zip(indices, batched, strict=True))
 
 
-def _iota(size: int, rank: int) -> np.ndarray[Any, Any]:
+def iota(size: int, rank: int) -> np.ndarray[Any, Any]:
     """0 ... size-1 along a first axis, followed by ``rank`` axes of size 1."""
     return np.arange(size).reshape(size, *(1,) * rank)
 
 
-def _align_indices(indices: Sequence[Any], batched: Sequence[bool]) -> list[Any]:
+def align_indices(indices: Sequence[Any], batched: Sequence[bool]) -> list[Any]:
     """Batched indices with axes of size 1 behind the batch axis, so that all broadcast behind it."""
     rank = index_rank(indices, batched)
     aligned = []
@@ -137,7 +138,7 @@ def _scatter_add(t: Any, *indices: Any, shape: Shape, start: int, unique: bool) 
     if out.dtype.kind == "b":
         raise TypeError("scatter_add of booleans: use integers")
     if unique:
-        out[_key(indices, start)] = t
+        out[key_of(indices, start)] = t
     else:
         _add_at(out, t, indices, start, unique)
     return out
@@ -145,7 +146,7 @@ def _scatter_add(t: Any, *indices: Any, shape: Shape, start: int, unique: bool) 
 
 def _add_at(total: np.ndarray[Any, Any], t: Any, indices: Sequence[Any], axis: int, unique: bool) -> None:
     """``total[:, i1, ..., ik] += t`` where an element that is addressed twice gets both."""
-    key = _key(indices, axis)
+    key = key_of(indices, axis)
     if unique or all(np.ndim(i) == 0 for i in key[axis:]):
         total[key] += t
         return
@@ -161,7 +162,7 @@ def _add_at(total: np.ndarray[Any, Any], t: Any, indices: Sequence[Any], axis: i
     # So spell the addresses out. Where whole rows move, look for duplicates first: without any, indexed += is right.
     k = len(indices)
     sizes = total.shape[axis : axis + k]
-    flat = _flat_index(key[axis:], sizes, axis)
+    flat = flat_index(key[axis:], sizes, axis)
     before, after, n = math.prod(total.shape[:axis]), math.prod(total.shape[axis + k :]), math.prod(sizes)
     if before * after >= 4 and not _has_duplicates(flat, n):
         total.reshape(before, n, after)[:, flat] += np.reshape(t, (before, flat.size, after))
@@ -173,7 +174,7 @@ def _add_at(total: np.ndarray[Any, Any], t: Any, indices: Sequence[Any], axis: i
     np.add.at(total.reshape(-1), flat, np.reshape(t, -1))
 
 
-def _flat_index(indices: Sequence[Any], sizes: Shape, axis: int) -> np.ndarray[Any, Any]:
+def flat_index(indices: Sequence[Any], sizes: Shape, axis: int) -> np.ndarray[Any, Any]:
     """The positions, in one axis of all ``sizes`` together, that the broadcast indices address."""
     flat: Any = 0
     for k, (i, n) in enumerate(zip(indices, sizes, strict=True)):
@@ -199,7 +200,7 @@ def _scatter_add_batch(
     if not any(batched[1:]):
         return scatter_add(t, *indices, shape=(axis.size, *shape), axis=start + 1, unique=unique)
     rank = index_rank(indices, batched[1:])
-    aligned = [_iota(axis.size, rank), *_align_indices(indices, batched[1:])]
+    aligned = [iota(axis.size, rank), *align_indices(indices, batched[1:])]
     if batched[0]:
         t = moveaxis(t, 0, start)
     else:

@@ -275,7 +275,8 @@ Normalised: 0 <= start <= stop <= size and step >= 1, elements counted from 0.
 _ALL = slice(None)
 
 
-def _slice_key(index: Index) -> tuple[Any, ...]:
+def slice_key(index: Index) -> tuple[Any, ...]:
+    """What NumPy takes for this index."""
     return tuple([_ALL if i is None else i if isinstance(i, int) else slice(*i) for i in index])
 
 
@@ -290,12 +291,12 @@ def _slice_abstract(x: ShapedArray, *, index: Index) -> ShapedArray:
 
 
 def _slice_accumulate(total: Any, ct: Any, x: ShapedArray, *, index: Index) -> None:
-    total[_slice_key(index)] += ct
+    total[slice_key(index)] += ct
 
 
 slice_p = Linear(
     "slice",
-    lambda x, *, index: x[_slice_key(index)],
+    lambda x, *, index: x[slice_key(index)],
     abstract=_slice_abstract,
     transpose=lambda ct, x, *, index: unslice_(ct, x.shape, index),
     batch=lambda axis, batched, x, *, index: slice_(x, (None, *index)),
@@ -320,7 +321,7 @@ def slice_axis(x: Any, axis: int, start: int, stop: int, step: int = 1) -> Any:
 
 def _unslice(x: Any, *, shape: Shape, index: Index) -> Any:
     out = np.zeros(shape, typeof(x).dtype)
-    out[_slice_key(index)] = x
+    out[slice_key(index)] = x
     return out
 
 

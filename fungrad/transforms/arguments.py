@@ -15,7 +15,7 @@ import numpy as np
 from fungrad import tree
 from fungrad._util import describe_function
 from fungrad.core.aval import FLOAT0, Shape, ShapedArray, is_inexact, typeof
-from fungrad.core.primitive import OPERAND_TYPES
+from fungrad.core.primitive import OPERAND_TYPES, joined
 from fungrad.core.trace import Tracer
 from fungrad.errors import NonDifferentiableError, TransformTypeError, TransformValueError
 
@@ -218,8 +218,12 @@ def as_array(transform: str, fun: Any, x: Any, where: str) -> Any:
             f"(in a call of {describe_function(fun)}); convert it with x.filled(value), np.where(mask, ...) or "
             "np.array(matrix)"
         )
-    if isinstance(x, np.ndarray) and x.dtype.kind in "biufc":
-        return np.asarray(x)
+    if isinstance(x, np.ndarray):
+        x = joined(x)
+        if type(x) is Tracer:
+            return x
+        if x.dtype.kind in "biufc":
+            return np.asarray(x)
     if where.startswith("result"):
         fix = "Return arrays and numbers only; has_aux=True carries other things."
     else:

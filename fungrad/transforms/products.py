@@ -196,6 +196,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[..., An
     in_avals = [ShapedArray(tuple(x.shape), x.dtype) if hasattr(x, "dtype") else typeof(x).strong() for x in values]
     recording = Recording(True, "linear_transpose", fun)
     inputs = [recording.new_input(a) for a in in_avals]
+    in_ids = [t.id for t in inputs]  # now: the function may assign to its arguments
     try:
         out_leaves, out_tree = tree.flatten(fun(*treedef.unflatten(inputs)))
     finally:
@@ -215,7 +216,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[..., An
             if i is not None:
                 known[i] = ct if known[i] is None else add(known[i], ct)
         backward(entries, known)
-        return [zeros(a) if known[t.id] is None else known[t.id] for t, a in zip(inputs, in_avals, strict=True)]
+        return [zeros(a) if known[i] is None else known[i] for i, a in zip(in_ids, in_avals, strict=True)]
 
     size = recording.fresh()
     jaxpr = record_jaxpr("linear_transpose", pull, [a.strong() for a in out_avals], fun)

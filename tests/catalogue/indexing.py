@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .row import Row
@@ -146,4 +148,116 @@ FUNCTIONS = [
     ),
 ]
 
-ROWS: list[Row] = [*BASIC, *ADVANCED, *FUNCTIONS]
+
+def _after(write: Any) -> Any:
+    """What ``write`` leaves in a copy of the first operand, and the product with another name for it."""
+
+    def fun(x: Any, *v: Any) -> Any:
+        y = x * 1 + 0 * sum([np.sum(w) for w in v])  # traced where any operand is
+        other = y
+        write(y, *v)
+        return y, other * y
+
+    return fun
+
+
+def _set(*keys: Any) -> Any:
+    """Assignment of the value at each of these keys in turn."""
+
+    def write(y: Any, v: Any) -> None:
+        for key in keys:
+            y[key] = v
+
+    return _after(write)
+
+
+def _into_plain(x: Any) -> Any:
+    total = np.zeros(x.shape, x.dtype)
+    total += x
+    total -= x * x
+    return total
+
+
+def _at(y: Any, v: Any) -> None:
+    np.add.at(y, _I, v)
+    np.subtract.at(y, ([0, 0], [1, 1]), v[0, 0])
+    np.multiply.at(y, _I, v)
+    np.negative.at(y, [0, 0, 1])
+
+
+def _through_views(y: Any, v: Any) -> None:
+    y[1][::-1] = v
+    y.T[0] += v[:2]
+    y.reshape(-1)[::2] *= v[0]
+    np.ravel(y)[4] = v[1]
+    y[:, None][..., 2] -= v[2]
+
+
+def _add_at_indices(y: Any, v: Any) -> None:
+    y[_I] += v  # NumPy reads and writes each element once: of duplicates the last one counts
+
+
+def _augmented(y: Any, v: Any) -> Any:
+    other = y
+    y += v
+    y *= v
+    y /= 2.5
+    y -= other
+    y -= v * v
+    y **= 2
+    return y, other
+
+
+def _parts(y: Any, v: Any) -> None:
+    y.real = v.real
+    y.imag[0] *= v.imag
+    y[1].real[:2] += v.imag[:2]
+
+
+_V = ((3, 4), ())
+ASSIGNMENT = [
+    Row("x[i] = v", _set(1, (0, -2)), _V, primitives=("put_slice",)),
+    Row("x[i] = row", _set(1, -1), ((3, 4), (4,)), more_shapes=(((3, 4), (1, 4)), ((3, 1), (1,)))),
+    Row("x[a:b] = v", _set(slice(1, None), slice(0, 3, 2)), ((3, 4), (4,)), more_shapes=(((3, 4), (1, 1)),)),
+    Row("x[::-1] = v", _set(slice(None, None, -1), (slice(None), slice(None, None, -2))), ((3, 2), (3, 1))),
+    Row("x[...] = v", _set(..., (..., 0), ()), _V, more_shapes=(((0, 2), ()),)),
+    Row("x[None] = v", _set(None, (None, slice(None), 0)), ((3, 3), (1, 3)), more_shapes=(((3, 3), (3,)),)),
+    Row("x[array] = v", _set(_I, (slice(None), _I)), _V, primitives=("put",)),
+    Row("x[array] = rows", _set(_I), ((3, 2), (4, 2)), more_shapes=(((3, 2), (4, 1)),)),
+    Row("x[array, :, array] = v", _set((_I, slice(None), _I), (0, slice(None), _J)), ((3, 2, 3), (2,))),
+    Row("x[:, None, array] = v", _set((slice(None, None, -1), None, _I)), ((3, 3), (4,))),
+    Row("x[mask] = v", _set(_MASK, (slice(None), _MASK)), ((3, 3), (1,))),
+    Row("x[2-d mask] = v", _set(_MASK2), ((2, 3), (3,))),
+    Row(
+        "x[traced integers] = v",
+        lambda x, v, i: _set(i, (slice(None), i), (i, 0))(_traced_with(x, i), v),
+        ((3, 3), (), (2,)),
+        domain=((-2.0, 2.0), (-2.0, 2.0), (-3, 3)),
+        integers=(2,),
+    ),
+    Row(
+        "x[traced integer] = v",
+        lambda x, v, i: _set(i, (i, i))(_traced_with(x, i), v),
+        ((3, 3), (), ()),
+        domain=((-2.0, 2.0), (-2.0, 2.0), (-3, 3)),
+        integers=(2,),
+    ),
+    Row("x[i] += v", _after(lambda y, v: (y[0].__iadd__(v), y[..., 1:].__imul__(v))), ((3, 4), (1,))),
+    Row("x[array] += v", _after(_add_at_indices), ((3, 2), (4, 2))),
+    Row("x += v", lambda x, v: (_augmented(x + 0 * v, v), x), ((3, 4), (4,)), more_shapes=(((3, 4), ()),)),
+    Row("plain += x", _into_plain, ((3, 4),)),
+    Row("views of x = v", _after(_through_views), ((2, 3), (3,))),
+    Row("copyto", _after(lambda y, v: (np.copyto(y, v, where=_MASK), np.copyto(y[0], v[0]))), ((3, 3), (1, 3))),
+    Row("put", _after(lambda y, v: np.put(y, [1, -2, 1, 5], v)), ((2, 3), (3,))),
+    Row("place", _after(lambda y, v: np.place(y, _MASK2, v)), ((2, 3), (2,))),
+    Row("putmask", _after(lambda y, v: np.putmask(y, _MASK2, v)), ((2, 3), (4,))),
+    Row("put_along_axis", _after(lambda y, v: np.put_along_axis(y, _J, v, 1)), ((2, 3), (2, 2))),
+    Row("fill_diagonal", _after(lambda y, v: np.fill_diagonal(y, v)), ((3, 4), (2,)), more_shapes=(((3, 3), ()),)),
+    Row("ufunc.at", _after(_at), ((3, 2), (4, 2))),
+    Row("out=", _after(lambda y, v: (np.multiply(y, v, out=y), np.sin(v, out=y[0]))), ((3, 4), (4,))),
+    Row("where=", _after(lambda y, v: np.multiply(y, v, out=y, where=_MASK)), ((2, 3), (3,))),
+    Row("sum out=", _after(lambda y, v: np.sum(v, 0, out=y[1])), ((2, 3), (2, 3))),
+    Row("z.real = v", lambda z, v: _after(_parts)(z + 0j, v), ((2, 3), (3,)), dtypes="DF"),
+]
+
+ROWS: list[Row] = [*BASIC, *ADVANCED, *FUNCTIONS, *ASSIGNMENT]

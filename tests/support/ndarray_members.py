@@ -42,6 +42,19 @@ def _written(x: Any) -> Any:
     return plain
 
 
+def _assigned(x: Any, y: Any) -> Any:
+    own = x * 1.0
+    own[1:] = y
+    own[[0, 0]] += y
+    return own
+
+
+def _accumulated(x: Any) -> Any:
+    plain = np.ones(3)
+    plain += x
+    return plain
+
+
 _WITH_AXIS = "all any argmax argmin argsort cumprod cumsum max mean min prod std sum var"
 METHODS: dict[str, Probe | tuple[Probe, ...]] = {
     **{
@@ -72,12 +85,12 @@ METHODS: dict[str, Probe | tuple[Probe, ...]] = {
             instead="np.ones(3) @ x")),
     "dump": p(lambda x: x.dump(io.BytesIO())),
     "dumps": p(lambda x: len(x.dumps())),
-    "fill": p(_changed(lambda x: x.fill(5.0)), instead="np.full_like(x, 5.0)"),
+    "fill": p(_changed(lambda x: x.fill(5.0)), flat=True),
     "getfield": p(lambda x: x.getfield("d"), instead="x"),
     "item": p(lambda x: x.item(1)),
     "nonzero": p(lambda x: x.nonzero()),
-    "partition": p(_changed(lambda x: x.partition(1)), (2,), instead="np.sort(x)"),
-    "put": p(_changed(lambda x: x.put([0], 5.0)), instead="np.where(np.arange(3) == 0, 5.0, x)"),
+    "partition": p(_changed(lambda x: x.partition(1)), (2,)),
+    "put": p(_changed(lambda x: x.put([0], 5.0))),
     "repeat": p(lambda x: x.repeat(2)),
     "reshape": p(lambda x: x.reshape(4, 3), _M),
     "resize": p(_changed(lambda x: x.resize((4, 3), refcheck=False)), _M, instead="np.resize(x, (4, 3))"),
@@ -86,7 +99,7 @@ METHODS: dict[str, Probe | tuple[Probe, ...]] = {
                      what="of a plain array", instead="np.searchsorted(np.arange(3.0), x)")),
     "setfield": p(_changed(lambda x: x.setfield(5.0, "d")), instead="np.full_like(x, 5.0)"),
     "setflags": p(lambda x: x.setflags(write=True)),
-    "sort": p(_changed(lambda x: x.sort()), instead="np.sort(x)"),
+    "sort": p(_changed(lambda x: x.sort())),
     "squeeze": p(lambda x: x.squeeze(), (3, 1)),
     "swapaxes": p(lambda x: x.swapaxes(0, 1), _M),
     "take": p(lambda x: x.take([0, 2])),
@@ -122,13 +135,13 @@ OPERATORS: dict[str, Probe | tuple[Probe, ...]] = {
     "divmod(x, y)": p(lambda x, y: divmod(x, y), (3,), (3,), domain=((4.1, 4.4), (1.0, 1.3))),
     "pow(x, y)": p(lambda x, y: pow(x, y), (3,), (3,)),
     "round(x, 1)": p(lambda x: round(x, 1), (), domain=(0.21, 0.24), flat=True),
-    "x += y": p(_augment(operator.iadd), (3,), (3,), instead="x + y"),
-    "x *= y": p(_augment(operator.imul), (3,), (3,), instead="x * y"),
-    "plain += x": p(lambda x: operator.iadd(np.ones(3), x), instead="np.ones(3) + x"),
+    "x += y": p(_augment(operator.iadd), (3,), (3,)),
+    "x *= y": p(_augment(operator.imul), (3,), (3,)),
+    "plain += x": p(_accumulated),
     "x[i]": p(lambda x: (x[0], x[1:], x[..., None], x[[0, 2]], x[_SPLIT]), _M[:1]),
     "x[mask of x]": p(lambda x: x[x > 0.5]),
     "plain[i]": p(lambda i: np.arange(9)[i], integers=(0,), domain=(0, 9), instead="fg.numpy.take(np.arange(9), x)"),
-    "x[i] = y": p(_changed(_assign), instead="np.where(np.arange(3) >= 1, 5.0, x)"),
+    "x[i] = y": (p(_changed(_assign)), p(_assigned, (3,), (2,), what="y")),
     "plain[i] = x": p(_written, (), instead="np.stack([x, 1.0, 1.0])"),
     "for v in x": p(lambda x: [v * v for v in x]),
     "len(x)": p(lambda x: len(x)),

@@ -80,18 +80,14 @@ PROBES: dict[str, Probe | tuple[Probe, ...]] = {
 }  # fmt: skip
 
 OTHERS: dict[str, Probe | tuple[Probe, ...]] = {
-    "vectorize": p(
-        lambda x: np.vectorize(lambda u: u * u)(x),
-        instead="fg.vmap(lambda u: u * u)(x)",
-        remark="`numpy.vectorize` is a class that asks for plain arrays",
-    ),
+    "vectorize": p(lambda x: np.vectorize(lambda u: u * u)(x)),
     # Arguments that all ufuncs have
     "nditer": p(lambda x: [float(v) for v in np.nditer(x)], instead="list(x)", numpys="Iterator operand"),
     "ndenumerate": p(lambda x: [v for _, v in np.ndenumerate(x)], instead="list(x)"),
     "ndindex": p(lambda x: [x[i] for i in np.ndindex(x.shape)]),
     "broadcast": p(lambda x: np.broadcast(x, x).shape, instead="np.broadcast_shapes(x.shape, x.shape)"),
     "poly1d": p(lambda c: np.poly1d(c)(0.5), instead="np.polyval(x, 0.5)"),
-    "matrix": p(lambda x: np.matrix(x).A, instead="np.atleast_2d(x)"),
+    "matrix": p(lambda x: np.matrix(x).A),
     "float64": p(lambda x: np.float64(x), (), instead="x.astype(np.float64)"),
     "ufunc(..., out=)": p(lambda x: np.sin(x, out=np.zeros(3)), instead="np.sin(x)"),
     "ufunc(..., where=)": p(lambda x: np.sin(x, where=np.array([True, False, True]), out=np.ones(3)),

@@ -20,7 +20,10 @@ from catalogue.cases import assert_close, pairing, random_like
 
 import fungrad as fg
 from fungrad import errors, tree
+from fungrad.core.primitive import joined
 from fungrad.testing import numerical_jvp
+
+from .aliases import check_aliases
 
 Shape = tuple[int, ...]
 
@@ -131,6 +134,7 @@ def judge(name: str, probe: Probe) -> Verdict:
             kind, refusal = _derivative(name, probe, args, expected)
             if kind == REFUSED:
                 return Verdict(REFUSED, "", probe.instead if probe.numpys else replacement(str(refusal)))
+            _check_aliases(probe, args)
             mapped, refusal = _mapped(name, probe)
             return Verdict(kind, mapped, replacement(str(refusal)) if mapped == NOT_MAPPED else "")
         except AssertionError as error:
@@ -208,7 +212,9 @@ def _numbers(out: Any) -> tuple[list[Any], Any, list[Any]]:
     numbers, others = [], []
     for leaf in leaves:
         if isinstance(leaf, np.ndarray) and leaf.dtype.kind == "O":
-            raise _Fault("a result is an array of objects")
+            leaf = joined(leaf)  # traced scalars: as a transform does with its results
+            if leaf.dtype.kind == "O":
+                raise _Fault("a result is an array of objects")
         if isinstance(leaf, (fg.Tracer, bool, int, float, complex)) or (
             isinstance(leaf, (np.ndarray, np.generic)) and leaf.dtype.kind in "biufc"
         ):
@@ -301,6 +307,20 @@ def _without_derivative(
     _check_others(probe, seen, structure, others)
     assert_close(out, [np.asarray(y)[()] for y in numbers], 1e-12, "value")
     return NO_DERIVATIVE, None
+
+
+def _check_aliases(probe: Probe, args: list[Any]) -> None:
+    """Names and views, by assignment to the results."""
+    active = [k for k in _active(probe) if np.ndim(args[k])]
+
+    def fun(*operands: Any) -> Any:
+        merged = [_copy(x) for x in args]
+        for k, x in zip(active, operands, strict=True):
+            merged[k] = x
+        return probe.fun(*merged)
+
+    if active and probe.exact:
+        check_aliases(fun, [args[k] for k in active])
 
 
 def _wants_values(error: Exception) -> bool:
