@@ -109,6 +109,14 @@ def test_there_are_no_import_cycles():
             del remaining[m]
 
 
+@pytest.mark.parametrize("path", FILES, ids=MODULES)
+def test_modules_do_not_import_from_their_own_package(path):
+    """What a package exports is made of its modules: one that imports from the package again would be a cycle."""
+    own = {".".join(p.parts) for p in path.relative_to(PROJECT).parents if len(p.parts) > 1} - {_module_name(path)}
+    for node in ast.walk(ast.parse(path.read_text())):
+        assert not isinstance(node, ast.ImportFrom) or node.module not in own, f"{path}:{node.lineno}"
+
+
 def test_the_core_knows_no_primitive():
     """core imports nothing of primitives, and names none of them in a string."""
     for path in (ROOT / "core").rglob("*.py"):

@@ -21,12 +21,13 @@ from typing import Any
 
 import numpy as np
 
+import fungrad.numpy.assignment as assignment
+import fungrad.numpy.indexing as indexing
 from fungrad._util import here
 from fungrad.core.aval import is_inexact, short_dtype
 from fungrad.core.buffers import TracedBuffer, as_target, traced_leaves, unwrapped
 from fungrad.core.trace import Tracer, newest
 from fungrad.errors import ConcretizationTypeError, UnsupportedOperationError
-from fungrad.numpy import assignment, indexing
 from fungrad.numpy.array_api import array_namespace
 from fungrad.numpy.at import IndexUpdates
 from fungrad.numpy.creation import buffer_like

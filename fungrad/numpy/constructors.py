@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 
+import fungrad.numpy.creation as creation
+import fungrad.numpy.shaping as shaping
 from fungrad._util import here
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.buffers import traced_leaves, unwrapped
 from fungrad.core.primitive import joined
 from fungrad.core.trace import known_value
 from fungrad.errors import ConcretizationTypeError
-from fungrad.numpy import creation, shaping
 from fungrad.numpy.arrays import Array, new
 from fungrad.numpy.shaping import as_array, refuse
 from fungrad.primitives import structural

@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
+import fungrad.numpy.indexing as indexing
+import fungrad.numpy.shaping as shaping
 from fungrad._util import here
 from fungrad.core.aval import typeof
 from fungrad.core.buffers import as_target, unwrapped
 from fungrad.core.trace import Tracer
 from fungrad.errors import UnsupportedOperationError
-from fungrad.numpy import indexing, shaping
 from fungrad.numpy.constructors import array
 from fungrad.numpy.shaping import as_array
 

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.fft
 from numpy.lib.array_utils import normalize_axis_index
 
+import fungrad.numpy.shaping as shaping
 from fungrad.core.aval import Shape, typeof
-from fungrad.numpy import shaping
 from fungrad.numpy.dispatch import implements
 from fungrad.numpy.shaping import as_array, refuse
 from fungrad.primitives import fft as transforms

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+import fungrad.numpy.reductions as reductions
 from fungrad.core.aval import ShapedArray, is_inexact, typeof
 from fungrad.core.trace import known_value
-from fungrad.numpy import reductions
 from fungrad.numpy.dispatch import implements
 from fungrad.numpy.reductions import Axis
 from fungrad.numpy.shaping import as_array, refuse

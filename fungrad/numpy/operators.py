@@ -12,21 +12,19 @@ from typing import Any
 
 import numpy as np
 
+import fungrad.numpy.assignment as assignment
+import fungrad.numpy.contraction as contraction
+import fungrad.numpy.creation as creation
+import fungrad.numpy.dispatch as dispatch
+import fungrad.numpy.elementwise as elementwise
+import fungrad.numpy.indexing as indexing
+import fungrad.numpy.reductions as reductions
+import fungrad.numpy.shaping as shaping
+import fungrad.numpy.sorting as sorting
 from fungrad._util import here
 from fungrad.core.primitive import OPERAND_TYPES
 from fungrad.core.trace import Tracer
 from fungrad.errors import UnsupportedOperationError
-from fungrad.numpy import (
-    assignment,
-    contraction,
-    creation,
-    dispatch,
-    elementwise,
-    indexing,
-    reductions,
-    shaping,
-    sorting,
-)
 from fungrad.numpy.at import IndexUpdates
 from fungrad.primitives import arithmetic, comparison, rounding
 

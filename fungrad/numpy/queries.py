@@ -14,11 +14,11 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+import fungrad.numpy.reductions as reductions
 from fungrad._util import here, set_name
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.trace import Tracer, known_value
 from fungrad.errors import ConcretizationTypeError, UnsupportedOperationError
-from fungrad.numpy import reductions
 from fungrad.numpy.dispatch import implements
 from fungrad.numpy.indexing import known_mask
 from fungrad.numpy.shaping import as_array

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+import fungrad.numpy.reductions as reductions
 from fungrad.core.aval import ShapedArray, is_inexact, typeof
 from fungrad.core.primitive import as_operand
 from fungrad.core.trace import Tracer, known_value
-from fungrad.numpy import reductions
 from fungrad.numpy.dispatch import implements
 from fungrad.numpy.shaping import as_array, promote
 from fungrad.numpy.statistics import diff

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+import fungrad.numpy.reductions as reductions
 from fungrad._util import here, user_source
 from fungrad.core.aval import Shape, ShapedArray, is_inexact, typeof
 from fungrad.core.trace import Tracer, known_value
 from fungrad.errors import UnsupportedOperationError
-from fungrad.numpy import reductions
 from fungrad.numpy.dispatch import implements
 from fungrad.numpy.reductions import Axis
 from fungrad.numpy.shaping import as_array, promote, refuse

@@ -21,12 +21,13 @@ from typing import Any
 
 import numpy as np
 
+import fungrad.numpy.reductions as reductions
+import fungrad.numpy.targets as targets
 from fungrad._util import here
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.primitive import as_operand
 from fungrad.core.trace import known_value
 from fungrad.errors import ConcretizationTypeError, UnsupportedOperationError
-from fungrad.numpy import reductions, targets
 from fungrad.numpy.dispatch import UFUNC_METHODS, UFUNCS
 from fungrad.numpy.reductions import Axis, axes_of
 from fungrad.numpy.shaping import as_array

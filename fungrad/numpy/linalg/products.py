@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+import fungrad.numpy.contraction as contraction
+import fungrad.numpy.indexing as indexing
+import fungrad.numpy.shaping as shaping
 from fungrad.core.aval import typeof
 from fungrad.core.trace import Tracer
-from fungrad.numpy import contraction, indexing, shaping
 from fungrad.numpy.dispatch import implements
 from fungrad.numpy.linalg.arguments import single_matrices
 from fungrad.numpy.shaping import as_array, refuse
