@@ -18,6 +18,7 @@ from fungrad.primitives.collectives import axis_index, axis_size, pmax, pmean, p
 from fungrad.transforms.gradient import elementwise_grad, grad, value_and_grad
 from fungrad.transforms.inspection import eval_jaxpr, eval_shape, make_jaxpr
 from fungrad.transforms.jacobians import hessian, jacfwd, jacobian, jacrev
+from fungrad.transforms.jit import clear_caches, disable_jit, jit
 from fungrad.transforms.products import hvp, jvp, linear_transpose, linearize, vjp
 from fungrad.transforms.stop import stop_gradient
 from fungrad.transforms.vectorize import vmap
@@ -39,6 +40,8 @@ __all__ = [
     "axis_index",
     "axis_size",
     "check_jaxpr",
+    "clear_caches",
+    "disable_jit",
     "elementwise_grad",
     "errors",
     "eval_jaxpr",
@@ -50,6 +53,7 @@ __all__ = [
     "jacfwd",
     "jacobian",
     "jacrev",
+    "jit",
     "jvp",
     "linear_transpose",
     "linearize",

@@ -17,6 +17,7 @@ import numpy as np
 
 from fungrad._util import set_name
 from fungrad.core.aval import ShapedArray, typeof
+from fungrad.core.lowering import NEW, NO_WAYS, ROWS, UNKNOWN, Emission, Lowering, Ways, call_of
 from fungrad.core.primitive import OPERAND_TYPES, Primitive, as_operand, defers, is_operand, lower, record_abstract
 from fungrad.core.trace import Recording, Tracer, newest
 
@@ -63,6 +64,30 @@ def _picker(rule: Rule, arity: int) -> Callable[..., tuple[Any, ...]]:
     return pick
 
 
+def broadcasting_rows(*avals: ShapedArray, **params: Any) -> Ways:
+    """Blocks of rows of operands that broadcast: those that carry rows are the ones with the most axes."""
+    rank = max([a.ndim for a in avals])
+    carry = tuple([rank > 0 and a.ndim == rank and a.shape[0] != 1 for a in avals])
+    return ((carry, ROWS),) if any(carry) else NO_WAYS
+
+
+def elementwise_lowering(
+    impl: Callable[..., Any], ufunc: np.ufunc | None = None, scalar: str | None = None, cost: float | None = None
+) -> Lowering:
+    """The lowering of a pointwise function: a ufunc where there is one, which takes an ``out``."""
+    ufunc = impl if isinstance(impl, np.ufunc) and ufunc is None else ufunc
+    if ufunc is None:
+        return Lowering(call_of(impl), UNKNOWN, rows=broadcasting_rows, scalar=scalar, cost=cost or 10.0)
+
+    # NumPy deprecates a third positional argument of these two alone.
+    result = "out=" if ufunc in (np.maximum, np.minimum) else ""
+
+    def text(e: Emission, out: str | None, *names: str) -> str:
+        return f"{e.const(ufunc, ufunc.__name__)}({', '.join(names if out is None else (*names, result + out))})"
+
+    return Lowering(text, NEW, into=True, pointwise=True, rows=broadcasting_rows, scalar=scalar, cost=cost or 0.2)
+
+
 class Elementwise(Primitive):
     """A pointwise function that broadcasts its operands as NumPy does.
 
@@ -75,12 +100,25 @@ class Elementwise(Primitive):
         carries no tangent (a condition).
     joint : bool
         Linear in all its traced operands together (add), so that a constant operand makes it affine.
+    ufunc, scalar, cost, lowering
+        How it compiles: the ufunc that does the same as ``impl`` on arrays (``impl`` itself if it is one), and
+        `Lowering`'s ``scalar`` and ``cost``; or a `Lowering`.
     """
 
     kind = "elementwise"
 
-    def __init__(self, name: str, impl: Callable[..., Any], *rules: Rule | None, joint: bool = False) -> None:
-        super().__init__(name, impl)
+    def __init__(
+        self,
+        name: str,
+        impl: Callable[..., Any],
+        *rules: Rule | None,
+        joint: bool = False,
+        ufunc: np.ufunc | None = None,
+        scalar: str | None = None,
+        cost: float | None = None,
+        lowering: Lowering | None = None,
+    ) -> None:
+        super().__init__(name, impl, lowering=lowering or elementwise_lowering(impl, ufunc, scalar, cost))
         self.rules = rules
         self.arity = len(rules)
         self.joint = joint
@@ -280,8 +318,14 @@ class NoTangent(Primitive):
         batch: Callable[..., Any] | None = None,
         elementwise: bool = False,
         multiple: bool = False,
+        ufunc: np.ufunc | None = None,
+        scalar: str | None = None,
+        cost: float | None = None,
+        lowering: Lowering | None = None,
     ) -> None:
-        super().__init__(name, impl, abstract=abstract, batch=batch, multiple=multiple)
+        if elementwise and lowering is None:
+            lowering = elementwise_lowering(impl, ufunc, scalar, cost)
+        super().__init__(name, impl, abstract=abstract, batch=batch, multiple=multiple, lowering=lowering)
         self.elementwise = elementwise
         self._dtypes: dict[Any, tuple[np.dtype[Any], bool]] = {}
         self.function: Callable[..., Any] = set_name(self._make_function(), name)

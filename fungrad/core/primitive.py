@@ -34,6 +34,7 @@ import numpy as np
 from fungrad._util import user_source
 from fungrad.core.aval import ShapedArray, is_inexact, typeof
 from fungrad.core.buffers import TracedBuffer
+from fungrad.core.lowering import UNKNOWN, Lowering, call_of
 from fungrad.core.trace import Application, Recording, Tracer, newest
 from fungrad.errors import MissingRuleError
 
@@ -60,6 +61,8 @@ class Primitive:
         ``batched[i]`` carry a batch axis in front; the result carries it in front.
     multiple : bool
         Whether it returns a tuple of arrays.
+    lowering : Lowering, optional
+        How it compiles; without it the compiled program calls ``impl``.
     """
 
     kind = "primitive"
@@ -73,6 +76,7 @@ class Primitive:
         abstract: Callable[..., Any] | None = None,
         batch: Callable[..., Any] | None = None,
         multiple: bool = False,
+        lowering: Lowering | None = None,
     ) -> None:
         if name in PRIMITIVES:
             raise ValueError(f"a primitive named {name!r} exists already")
@@ -83,6 +87,7 @@ class Primitive:
         self._abstract = abstract
         self._batch = batch
         self.multiple = multiple
+        self.lowering = Lowering(call_of(impl), UNKNOWN) if lowering is None else lowering
 
     def __repr__(self) -> str:
         return self.name
@@ -288,8 +293,9 @@ class Linear(_Recorded):
         batch: Callable[..., Any],
         linear_in: tuple[int, ...] | None = None,
         accumulate: Callable[..., None] | None = None,
+        lowering: Lowering | None = None,
     ) -> None:
-        super().__init__(name, impl, abstract=abstract, batch=batch)
+        super().__init__(name, impl, abstract=abstract, batch=batch, lowering=lowering)
         self.transpose = transpose
         self.linear_in = linear_in
         self.accumulate = accumulate
@@ -336,8 +342,9 @@ class Multilinear(_Recorded):
         abstract: Callable[..., Any],
         transposes: Sequence[Callable[..., Any]],
         batch: Callable[..., Any],
+        lowering: Lowering | None = None,
     ) -> None:
-        super().__init__(name, impl, abstract=abstract, batch=batch)
+        super().__init__(name, impl, abstract=abstract, batch=batch, lowering=lowering)
         self.transposes = transposes
 
     def needs(self, ids: Sequence[int | None], values: list[Any], outs: Any) -> tuple[tuple[Any, ...], Any]:
@@ -380,8 +387,9 @@ class General(_Recorded):
         multiple: bool = False,
         transpose: Callable[..., Any] | None = None,
         linear_in: tuple[int, ...] = (),
+        lowering: Lowering | None = None,
     ) -> None:
-        super().__init__(name, impl, abstract=abstract, batch=batch, multiple=multiple)
+        super().__init__(name, impl, abstract=abstract, batch=batch, multiple=multiple, lowering=lowering)
         self.jvp = jvp
         self.transpose = transpose
         self.linear_in = linear_in

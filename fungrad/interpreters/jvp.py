@@ -179,6 +179,8 @@ def _drain(entries: list[Entry]) -> Iterator[Entry]:
 
 def tangent_of(prim: Any, app: Application, tangents: list[Any]) -> Any:
     """The tangent of the result of one application; None where it is zero."""
+    if prim.kind == "call":
+        return prim.push(app, tangents)
     if isinstance(prim, Linear) or (isinstance(prim, General) and prim.is_linear_for(tangents)):
         operands = [
             (x if not prim.is_linear_in(k) else zeros(typeof(x)) if t is None else t)

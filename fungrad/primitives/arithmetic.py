@@ -19,19 +19,23 @@ from fungrad.core.trace import Tracer
 from fungrad.primitives.comparison import equal, logical_and
 from fungrad.primitives.selection import where
 
-add_p = Elementwise("add", operator.add, lambda t: t, lambda t: t, joint=True)
+add_p = Elementwise("add", operator.add, lambda t: t, lambda t: t, joint=True, ufunc=np.add, scalar="{0} + {1}")
 add = add_p.function
 
-sub_p = Elementwise("sub", operator.sub, lambda t: t, lambda t: neg(t), joint=True)
+sub_p = Elementwise(
+    "sub", operator.sub, lambda t: t, lambda t: neg(t), joint=True, ufunc=np.subtract, scalar="{0} - {1}"
+)
 sub = sub_p.function
 
-neg_p = Elementwise("neg", operator.neg, lambda t: neg(t))
+neg_p = Elementwise("neg", operator.neg, lambda t: neg(t), ufunc=np.negative, scalar="-{0}")
 neg: Callable[..., Any] = neg_p.function
 
-positive_p = Elementwise("positive", operator.pos, lambda t: t)
+positive_p = Elementwise("positive", operator.pos, lambda t: t, ufunc=np.positive, scalar="{0}")
 positive = positive_p.function
 
-mul_p = Elementwise("mul", operator.mul, lambda t, y: mul(t, y), lambda t, x: mul(t, x))
+mul_p = Elementwise(
+    "mul", operator.mul, lambda t, y: mul(t, y), lambda t, x: mul(t, x), ufunc=np.multiply, scalar="{0} * {1}"
+)
 mul: Callable[..., Any] = mul_p.function
 
 
@@ -42,7 +46,15 @@ def _div(x: Any, y: Any) -> Any:
         return np.divide(x, y).item()  # Python numbers: NumPy's inf or nan, and its warning
 
 
-div_p = Elementwise("div", _div, lambda t, y: div(t, y), lambda t, y, out: mul(t, div(out, neg(y))))
+div_p = Elementwise(
+    "div",
+    _div,
+    lambda t, y: div(t, y),
+    lambda t, y, out: mul(t, div(out, neg(y))),
+    ufunc=np.true_divide,
+    scalar="{0} / {1}",
+    cost=0.4,
+)
 div: Callable[..., Any] = div_p.function
 
 
@@ -63,16 +75,23 @@ def _remainder(x: Any, y: Any) -> Any:
         return np.remainder(x, y).item()
 
 
-floor_divide_p = NoTangent("floor_divide", _floor_divide, elementwise=True)
+floor_divide_p = NoTangent("floor_divide", _floor_divide, elementwise=True, ufunc=np.floor_divide, cost=3.0)
 floor_divide = floor_divide_p.function
 
-remainder_p = Elementwise("remainder", _remainder, lambda t: t, lambda t, x, y: neg(mul(t, floor_divide(x, y))))
+remainder_p = Elementwise(
+    "remainder",
+    _remainder,
+    lambda t: t,
+    lambda t, x, y: neg(mul(t, floor_divide(x, y))),
+    ufunc=np.remainder,
+    cost=5.0,
+)
 remainder = remainder_p.function
 
 
 # log: here rather than in exponential.py because of power
 
-log_p = Elementwise("log", np.log, lambda t, x: div(t, x))
+log_p = Elementwise("log", np.log, lambda t, x: div(t, x), scalar="log({0})", cost=0.7)
 log = log_p.function
 
 
@@ -124,7 +143,9 @@ def _zeros_like(t: Any) -> Any:
     return where(False, t, 0) if type(t) is Tracer else np.zeros_like(t)[()]
 
 
-power_p = Elementwise("power", _power, _power_by_base, _power_by_exponent)
+power_p = Elementwise(
+    "power", _power, _power_by_base, _power_by_exponent, ufunc=np.power, scalar="pow({0}, {1})", cost=8.0
+)
 power: Callable[..., Any] = power_p.function
 
 

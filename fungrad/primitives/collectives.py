@@ -67,6 +67,11 @@ def bind_axis(axis: AxisName, size: int, index: Any) -> Iterator[None]:
         _axes.reset(token)
 
 
+def axes_in_scope() -> tuple[AxisName, ...]:
+    """The named axes that a collective could name just now."""
+    return tuple([frame.axis for frame in _axes.get()])
+
+
 def _frame(name: Any) -> _Frame:
     for frame in reversed(_axes.get()):
         if frame.axis.name == name:

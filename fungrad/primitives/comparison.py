@@ -12,22 +12,22 @@ import numpy as np
 
 from fungrad.core.elementwise import NoTangent
 
-less_p = NoTangent("less", operator.lt, elementwise=True)
+less_p = NoTangent("less", operator.lt, elementwise=True, ufunc=np.less, scalar="{0} < {1}")
 less = less_p.function
 
-less_equal_p = NoTangent("less_equal", operator.le, elementwise=True)
+less_equal_p = NoTangent("less_equal", operator.le, elementwise=True, ufunc=np.less_equal, scalar="{0} <= {1}")
 less_equal = less_equal_p.function
 
-greater_p = NoTangent("greater", operator.gt, elementwise=True)
+greater_p = NoTangent("greater", operator.gt, elementwise=True, ufunc=np.greater, scalar="{0} > {1}")
 greater = greater_p.function
 
-greater_equal_p = NoTangent("greater_equal", operator.ge, elementwise=True)
+greater_equal_p = NoTangent("greater_equal", operator.ge, elementwise=True, ufunc=np.greater_equal, scalar="{0} >= {1}")
 greater_equal = greater_equal_p.function
 
-equal_p = NoTangent("equal", operator.eq, elementwise=True)
+equal_p = NoTangent("equal", operator.eq, elementwise=True, ufunc=np.equal, scalar="{0} == {1}")
 equal = equal_p.function
 
-not_equal_p = NoTangent("not_equal", operator.ne, elementwise=True)
+not_equal_p = NoTangent("not_equal", operator.ne, elementwise=True, ufunc=np.not_equal, scalar="{0} != {1}")
 not_equal = not_equal_p.function
 
 # |x - y| <= atol + rtol |y|, with the operands in the order x, y, rtol, atol
@@ -51,13 +51,13 @@ logical_not = logical_not_p.function
 
 # bits: of integers and booleans only, NumPy's TypeError for others; Python's ~True is -2, so invert is NumPy's
 
-bitwise_and_p = NoTangent("bitwise_and", operator.and_, elementwise=True)
+bitwise_and_p = NoTangent("bitwise_and", operator.and_, elementwise=True, ufunc=np.bitwise_and)
 bitwise_and = bitwise_and_p.function
 
-bitwise_or_p = NoTangent("bitwise_or", operator.or_, elementwise=True)
+bitwise_or_p = NoTangent("bitwise_or", operator.or_, elementwise=True, ufunc=np.bitwise_or)
 bitwise_or = bitwise_or_p.function
 
-bitwise_xor_p = NoTangent("bitwise_xor", operator.xor, elementwise=True)
+bitwise_xor_p = NoTangent("bitwise_xor", operator.xor, elementwise=True, ufunc=np.bitwise_xor)
 bitwise_xor = bitwise_xor_p.function
 
 invert_p = NoTangent("invert", np.invert, elementwise=True)
@@ -86,7 +86,7 @@ isfinite = isfinite_p.function
 isinf_p = NoTangent("isinf", np.isinf, elementwise=True)
 isinf = isinf_p.function
 
-isnan_p = NoTangent("isnan", np.isnan, elementwise=True)
+isnan_p = NoTangent("isnan", np.isnan, elementwise=True, scalar="{0} != {0}")
 isnan = isnan_p.function
 
 signbit_p = NoTangent("signbit", np.signbit, elementwise=True)

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from fungrad.core.aval import ShapedArray
+from fungrad.core.lowering import NEW, ROWS, Emission, Lowering, Ways
 from fungrad.core.primitive import Multilinear
 from fungrad.primitives.arithmetic import mul, mul_p
 from fungrad.primitives.structural import convert
@@ -219,12 +220,29 @@ def _contract_batch(axis: Any, batched: Sequence[bool], x: Any, y: Any, *, spec:
     return contract(x, y, f"{label if batched[0] else ''}{a},{label if batched[1] else ''}{b}->{label}{result}")
 
 
+def _contract_text(e: Emission, out: str | None, x: str, y: str, *, spec: str) -> str:
+    return f"{e.const(_plan(spec), 'contract')}({x}, {y})"
+
+
+def _contract_rows(x: ShapedArray, y: ShapedArray, *, spec: str) -> Ways:
+    """Rows of either operand, or of both; where they are summed the blocks' sums are added."""
+    a, b, result = parse_spec(spec)
+    ways = []
+    for row in dict.fromkeys((a[:1], b[:1])):
+        carry = row != "" and row in a, row != "" and row in b
+        first = (not carry[0] or a[0] == row) and (not carry[1] or b[0] == row)
+        if any(carry) and first and (row not in result or result[0] == row):
+            ways.append((carry, ROWS if row in result else np.add))
+    return ways
+
+
 contract_p = Multilinear(
     "contract",
     lambda x, y, *, spec: _plan(spec)(x, y),
     abstract=_contract_abstract,
     transposes=(_contract_transpose_x, _contract_transpose_y),
     batch=_contract_batch,
+    lowering=Lowering(_contract_text, NEW, rows=_contract_rows, cost=2.0),
 )
 
 

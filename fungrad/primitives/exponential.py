@@ -20,24 +20,24 @@ __all__ = [
 
 _LOG_2, _LOG_10 = math.log(2.0), math.log(10.0)
 
-exp_p = Elementwise("exp", np.exp, lambda t, out: mul(t, out))
+exp_p = Elementwise("exp", np.exp, lambda t, out: mul(t, out), scalar="exp({0})", cost=0.7)
 exp = exp_p.function
 
-exp2_p = Elementwise("exp2", np.exp2, lambda t, out: mul(t, mul(out, _LOG_2)))
+exp2_p = Elementwise("exp2", np.exp2, lambda t, out: mul(t, mul(out, _LOG_2)), cost=4.0)
 exp2: Callable[..., Any] = exp2_p.function
 
 # exp(x), not out + 1: that cancels for very negative x
 
-expm1_p = Elementwise("expm1", np.expm1, lambda t, x: mul(t, exp(x)))
+expm1_p = Elementwise("expm1", np.expm1, lambda t, x: mul(t, exp(x)), scalar="expm1({0})", cost=8.0)
 expm1 = expm1_p.function
 
-log2_p = Elementwise("log2", np.log2, lambda t, x: div(t, mul(x, _LOG_2)))
+log2_p = Elementwise("log2", np.log2, lambda t, x: div(t, mul(x, _LOG_2)), scalar="log2({0})", cost=4.0)
 log2 = log2_p.function
 
-log10_p = Elementwise("log10", np.log10, lambda t, x: div(t, mul(x, _LOG_10)))
+log10_p = Elementwise("log10", np.log10, lambda t, x: div(t, mul(x, _LOG_10)), scalar="log10({0})", cost=8.0)
 log10 = log10_p.function
 
-log1p_p = Elementwise("log1p", np.log1p, lambda t, x: div(t, add(x, 1)))
+log1p_p = Elementwise("log1p", np.log1p, lambda t, x: div(t, add(x, 1)), scalar="log1p({0})", cost=8.0)
 log1p = log1p_p.function
 
 
@@ -54,6 +54,7 @@ logaddexp_p = Elementwise(
     np.logaddexp,
     lambda t, x, out: mul(t, exp(_weight_exponent(x, out))),
     lambda t, y, out: mul(t, exp(_weight_exponent(y, out))),
+    cost=20.0,
 )
 logaddexp = logaddexp_p.function
 
@@ -62,16 +63,17 @@ logaddexp2_p = Elementwise(
     np.logaddexp2,
     lambda t, x, out: mul(t, exp2(_weight_exponent(x, out))),
     lambda t, y, out: mul(t, exp2(_weight_exponent(y, out))),
+    cost=20.0,
 )
 logaddexp2 = logaddexp2_p.function
 
 
 # roots and squares; sqrt'(0) = cbrt'(0) = inf
 
-sqrt_p = Elementwise("sqrt", np.sqrt, lambda t, out: div(mul(t, 0.5), out))
+sqrt_p = Elementwise("sqrt", np.sqrt, lambda t, out: div(mul(t, 0.5), out), scalar="sqrt({0})", cost=0.9)
 sqrt = sqrt_p.function
 
-cbrt_p = Elementwise("cbrt", np.cbrt, lambda t, out: div(t, mul(square(out), 3)))
+cbrt_p = Elementwise("cbrt", np.cbrt, lambda t, out: div(t, mul(square(out), 3)), cost=12.0)
 cbrt = cbrt_p.function
 
 
@@ -79,8 +81,10 @@ def _square(x: Any) -> Any:
     return x * x if type(x) is np.float64 else np.square(x)  # the ufunc is slow on scalars
 
 
-square_p = Elementwise("square", _square, lambda t, x: mul(t, mul(x, 2)))
+square_p = Elementwise("square", _square, lambda t, x: mul(t, mul(x, 2)), ufunc=np.square, scalar="{0} * {0}")
 square: Callable[..., Any] = square_p.function
 
-reciprocal_p = Elementwise("reciprocal", np.reciprocal, lambda t, out: neg(mul(t, square(out))))
+reciprocal_p = Elementwise(
+    "reciprocal", np.reciprocal, lambda t, out: neg(mul(t, square(out))), scalar="1.0 / {0}", cost=0.4
+)
 reciprocal = reciprocal_p.function

@@ -34,12 +34,20 @@ def _may_hold(condition: Any) -> bool:
 
 
 maximum_p = Elementwise(
-    "maximum", np.maximum, lambda t, x, y, out: _share(t, x, y, out), lambda t, x, y, out: _share(t, y, x, out)
+    "maximum",
+    np.maximum,
+    lambda t, x, y, out: _share(t, x, y, out),
+    lambda t, x, y, out: _share(t, y, x, out),
+    scalar="{0} if {0} >= {1} or {0} != {0} else {1}",  # nan is handed on
 )
 maximum = maximum_p.function
 
 minimum_p = Elementwise(
-    "minimum", np.minimum, lambda t, x, y, out: _share(t, x, y, out), lambda t, x, y, out: _share(t, y, x, out)
+    "minimum",
+    np.minimum,
+    lambda t, x, y, out: _share(t, x, y, out),
+    lambda t, x, y, out: _share(t, y, x, out),
+    scalar="{0} if {0} <= {1} or {0} != {0} else {1}",  # nan is handed on
 )
 minimum = minimum_p.function
 

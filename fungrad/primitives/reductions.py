@@ -17,6 +17,7 @@ import numpy as np
 
 from fungrad.core.aval import BOOL, Shape, ShapedArray, typeof
 from fungrad.core.elementwise import Elementwise, NoTangent
+from fungrad.core.lowering import NEW, ROWS, Lowering, call_of
 from fungrad.core.primitive import General, Linear
 from fungrad.primitives.arithmetic import add, div, mul, sub
 from fungrad.primitives.comparison import equal
@@ -32,6 +33,7 @@ from fungrad.primitives.structural import (
     flip,
     ones,
     reduce_sum,
+    reduction_lowering,
     reshape,
     slice_axis,
     transpose,
@@ -134,6 +136,7 @@ reduce_prod_p = General(
     lambda x, *, axes: np.multiply.reduce(x, axes),
     abstract=_abstract(np.multiply),
     jvp=_reduce_prod_jvp,
+    lowering=reduction_lowering(np.multiply),
     batch=lambda axis, batched, x, *, axes: reduce_prod(x, _shifted(axes)),
 )
 
@@ -184,6 +187,7 @@ reduce_max_p = General(
     lambda x, *, axes: np.maximum.reduce(x, axes),
     abstract=_abstract(np.maximum),
     jvp=_extremum_jvp,
+    lowering=reduction_lowering(np.maximum),
     batch=lambda axis, batched, x, *, axes: reduce_max(x, _shifted(axes)),
 )
 
@@ -192,6 +196,7 @@ reduce_min_p = General(
     lambda x, *, axes: np.minimum.reduce(x, axes),
     abstract=_abstract(np.minimum),
     jvp=_extremum_jvp,
+    lowering=reduction_lowering(np.minimum),
     batch=lambda axis, batched, x, *, axes: reduce_min(x, _shifted(axes)),
 )
 
@@ -264,7 +269,7 @@ def _safe_sqrt_rule(t: Any, out: Any) -> Any:
     return div(where(zero, 0, mul(t, 0.5)), where(zero, 1, out))
 
 
-safe_sqrt_p = Elementwise("safe_sqrt", np.sqrt, lambda t, out: _safe_sqrt_rule(t, out))
+safe_sqrt_p = Elementwise("safe_sqrt", np.sqrt, lambda t, out: _safe_sqrt_rule(t, out), scalar="sqrt({0})", cost=0.9)
 safe_sqrt = safe_sqrt_p.function
 
 # no derivative: truth values, counts, positions
@@ -274,6 +279,7 @@ INDEX = np.dtype(np.intp)
 reduce_all_p = NoTangent(
     "all",
     lambda x, *, axes: np.logical_and.reduce(x, axes),
+    lowering=reduction_lowering(np.logical_and),
     abstract=lambda x, *, axes: ShapedArray(without(x.shape, axes), BOOL),
     batch=lambda axis, batched, x, *, axes: reduce_all(x, _shifted(axes)),
 )
@@ -281,6 +287,7 @@ reduce_all_p = NoTangent(
 reduce_any_p = NoTangent(
     "any",
     lambda x, *, axes: np.logical_or.reduce(x, axes),
+    lowering=reduction_lowering(np.logical_or),
     abstract=lambda x, *, axes: ShapedArray(without(x.shape, axes), BOOL),
     batch=lambda axis, batched, x, *, axes: reduce_any(x, _shifted(axes)),
 )
@@ -298,6 +305,9 @@ count_nonzero_p = NoTangent(
     _count_nonzero,
     abstract=lambda x, *, axes: ShapedArray(without(x.shape, axes), INDEX),
     batch=lambda axis, batched, x, *, axes: count_nonzero(x, _shifted(axes)),
+    lowering=Lowering(
+        call_of(_count_nonzero), NEW, rows=lambda x, *, axes: (((True,), np.add if 0 in axes else ROWS),), cost=0.5
+    ),
 )
 
 argmax_p = NoTangent(

@@ -74,7 +74,7 @@ def _abs_rule(t: Any, x: Any) -> Any:
     return mul(t, conj(sign(x)) if is_complex(x) else sign_p.function(x))
 
 
-abs_p = Elementwise("abs", operator.abs, _abs_rule)
+abs_p = Elementwise("abs", operator.abs, _abs_rule, ufunc=np.absolute, scalar="abs({0})")
 abs = abs_p.function
 
 fabs_p = Elementwise("fabs", np.fabs, lambda t, x: mul(t, sign_p.function(x)))

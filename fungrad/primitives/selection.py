@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from fungrad.core.elementwise import Elementwise
+from fungrad.core.elementwise import Elementwise, broadcasting_rows
+from fungrad.core.lowering import NEW, Emission, Lowering
 
 _float64, _BOOLS, _FLOATS = np.float64, (np.bool_, bool), (np.float64, float, int)
 
@@ -47,5 +48,16 @@ def _keep(x: np.ndarray[Any, Any], condition: Any) -> Any:
     return (x.view(_BITS[x.dtype]) * condition).view(x.dtype)
 
 
-where_p = Elementwise("where", _where, None, lambda t, x: where(x, t, 0), lambda t, x: where(x, 0, t))
+def _where_text(e: Emission, out: str | None, condition: str, x: str, y: str) -> str:
+    return f"{e.const(np.where, 'where')}({condition}, {x}, {y})"
+
+
+where_p = Elementwise(
+    "where",
+    _where,
+    None,
+    lambda t, x: where(x, t, 0),
+    lambda t, x: where(x, 0, t),
+    lowering=Lowering(_where_text, NEW, rows=broadcasting_rows, scalar="{1} if {0} else {2}", cost=0.5),
+)
 where: Callable[..., Any] = where_p.function

@@ -23,6 +23,7 @@ import numpy as np
 
 from fungrad.core.aval import Shape, ShapedArray, typeof
 from fungrad.core.elementwise import NoTangent
+from fungrad.core.lowering import NEW, NO_WAYS, ONE_BY_ONE, ROWS, VIEW, Emission, Lowering, Ways, call_of
 from fungrad.core.primitive import Linear
 from fungrad.core.trace import Tracer
 from fungrad.primitives.complex_parts import real
@@ -46,12 +47,23 @@ def _reshape(x: Any, *, shape: Shape) -> Any:
     return x if shape else x[()]
 
 
+def _reshape_text(e: Emission, out: str | None, x: str, *, shape: Shape) -> str:
+    if not e.avals[0].ndim:
+        return f"{e.const(np.full, 'full')}({shape}, {x}, {e.const(e.avals[0].dtype, 'dtype')})"
+    return f"{x}.reshape({e.shape(shape)})" if shape else f"{x}.item()"
+
+
+def _reshape_rows(x: ShapedArray, *, shape: Shape) -> Ways:
+    return ONE_BY_ONE if shape and x.ndim and shape[0] == x.shape[0] else NO_WAYS
+
+
 reshape_p = Linear(
     "reshape",
     _reshape,
     abstract=lambda x, *, shape: ShapedArray(shape, x.dtype),
     transpose=lambda ct, x, *, shape: reshape(ct, x.shape),
     batch=lambda axis, batched, x, *, shape: reshape(x, (axis.size, *shape)),
+    lowering=Lowering(_reshape_text, VIEW, rows=_reshape_rows, cost=0.0),
 )
 
 
@@ -68,6 +80,12 @@ transpose_p = Linear(
     abstract=lambda x, *, permutation: ShapedArray(tuple([x.shape[k] for k in permutation]), x.dtype),
     transpose=lambda ct, x, *, permutation: transpose(ct, _inverse(permutation)),
     batch=lambda axis, batched, x, *, permutation: transpose(x, (0, *(k + 1 for k in permutation))),
+    lowering=Lowering(
+        lambda e, out, x, *, permutation: f"{x}.transpose({permutation})",
+        VIEW,
+        rows=lambda x, *, permutation: ONE_BY_ONE if permutation[0] == 0 else NO_WAYS,
+        cost=0.0,
+    ),
 )
 
 
@@ -116,12 +134,21 @@ def _broadcast_to_batch(axis: Any, batched: Sequence[bool], x: Any, *, shape: Sh
     return broadcast_to(x, (axis.size, *shape))
 
 
+def _broadcast_to_text(e: Emission, out: str | None, x: str, *, shape: Shape) -> str:
+    return f"{e.const(_broadcast_to, 'broadcast_to')}({x}, shape={e.shape(shape)})"
+
+
+def _broadcast_to_rows(x: ShapedArray, *, shape: Shape) -> Ways:
+    return ONE_BY_ONE if x.ndim and x.ndim == len(shape) and x.shape[0] != 1 else NO_WAYS
+
+
 broadcast_to_p = Linear(
     "broadcast_to",
     _broadcast_to,
     abstract=lambda x, *, shape: ShapedArray(shape, x.dtype),
     transpose=_broadcast_to_transpose,
     batch=_broadcast_to_batch,
+    lowering=Lowering(_broadcast_to_text, VIEW, rows=_broadcast_to_rows, cost=0.0),
 )
 
 
@@ -150,6 +177,19 @@ def _reduce_sum_transpose(ct: Any, x: ShapedArray, *, axes: tuple[int, ...]) -> 
     return broadcast_to(ct, x.shape)
 
 
+def reduction_lowering(ufunc: np.ufunc) -> Lowering:
+    """How the reduction of a ufunc over the parameter ``axes`` compiles."""
+
+    def text(e: Emission, out: str | None, x: str, *, axes: tuple[int, ...]) -> str:
+        reduce = e.const(ufunc.reduce, f"{ufunc.__name__}_reduce")
+        return f"{reduce}({x}, {axes})" if out is None else f"{reduce}({x}, {axes}, None, {out})"
+
+    def rows(x: ShapedArray, *, axes: tuple[int, ...]) -> Ways:
+        return (((True,), ufunc if 0 in axes else ROWS),) if axes else ONE_BY_ONE
+
+    return Lowering(text, NEW, into=True, rows=rows, cost=0.3)
+
+
 reduce_sum_p = Linear(
     "sum",
     lambda x, *, axes: np.add.reduce(x, axes),
@@ -158,6 +198,7 @@ reduce_sum_p = Linear(
     ),
     transpose=_reduce_sum_transpose,
     batch=lambda axis, batched, x, *, axes: reduce_sum(x, tuple([k + 1 for k in axes])),
+    lowering=reduction_lowering(np.add),
 )
 
 
@@ -176,12 +217,21 @@ def expand_dims(x: Any, axes: tuple[int, ...]) -> Any:
 
 # convert: another dtype; onto integers and booleans it is another primitive, since that has no derivative
 
+
+def _convert_text(e: Emission, out: str | None, x: str, *, dtype: np.dtype[Any]) -> str:
+    name = e.const(dtype, "dtype")
+    return f"{x}.astype({name})" if e.avals[0].ndim else f"{e.const(np.asarray, 'asarray')}({x}).astype({name})[()]"
+
+
+_CONVERSION = Lowering(_convert_text, NEW, rows=lambda x, *, dtype: ONE_BY_ONE)
+
 convert_p = Linear(
     "convert",
     lambda x, *, dtype: np.asarray(x, dtype)[()],
     abstract=lambda x, *, dtype: ShapedArray(x.shape, dtype),
     transpose=lambda ct, x, *, dtype: convert(ct, x.dtype),
     batch=lambda axis, batched, x, *, dtype: convert(x, dtype),
+    lowering=_CONVERSION,
 )
 
 truncate_p = NoTangent(
@@ -189,6 +239,7 @@ truncate_p = NoTangent(
     lambda x, *, dtype: np.asarray(x).astype(dtype)[()],
     abstract=lambda x, *, dtype: ShapedArray(x.shape, dtype),
     batch=lambda axis, batched, x, *, dtype: convert(x, dtype),
+    lowering=_CONVERSION,
 )
 
 
@@ -221,6 +272,15 @@ def _concatenate_batch(axis: Any, batched: Sequence[bool], *operands: Any, dimen
     return concatenate(full, dimension + 1)
 
 
+def _concatenate_text(e: Emission, out: str | None, *operands: str, dimension: int) -> str:
+    into = "" if out is None else f", {out}"
+    return f"{e.const(np.concatenate, 'concatenate')}(({', '.join(operands)},), {dimension}{into})"
+
+
+def _concatenate_rows(*avals: ShapedArray, dimension: int) -> Ways:
+    return (((True,) * len(avals), ROWS),) if dimension else NO_WAYS
+
+
 concatenate_p = Linear(
     "concatenate",
     lambda *operands, dimension: np.concatenate(operands, dimension),
@@ -230,6 +290,7 @@ concatenate_p = Linear(
     ),
     transpose=_concatenate_transpose,
     batch=_concatenate_batch,
+    lowering=Lowering(_concatenate_text, NEW, into=True, rows=_concatenate_rows, cost=0.5),
 )
 
 
@@ -256,6 +317,7 @@ stack_p = Linear(
     abstract=lambda *avals: ShapedArray((len(avals), *avals[0].shape), avals[0].dtype),
     transpose=_stack_transpose,
     batch=_stack_batch,
+    lowering=Lowering(lambda e, out, *operands: f"{e.const(np.array, 'array')}(({', '.join(operands)},))", NEW),
 )
 
 
@@ -294,6 +356,15 @@ def _slice_accumulate(total: Any, ct: Any, x: ShapedArray, *, index: Index) -> N
     total[slice_key(index)] += ct
 
 
+def _key_text(index: Index) -> str:
+    parts = [":" if i is None else str(i) if isinstance(i, int) else f"{i[0]}:{i[1]}:{i[2]}" for i in index]
+    return f"[{', '.join(parts)}]" if parts else "[...]"
+
+
+def _slice_text(e: Emission, out: str | None, x: str, *, index: Index) -> str:
+    return x + _key_text(index)
+
+
 slice_p = Linear(
     "slice",
     lambda x, *, index: x[slice_key(index)],
@@ -301,6 +372,12 @@ slice_p = Linear(
     transpose=lambda ct, x, *, index: unslice_(ct, x.shape, index),
     batch=lambda axis, batched, x, *, index: slice_(x, (None, *index)),
     accumulate=_slice_accumulate,
+    lowering=Lowering(
+        _slice_text,
+        VIEW,
+        rows=lambda x, *, index: ONE_BY_ONE if index and index[0] is None else NO_WAYS,
+        cost=0.0,
+    ),
 )
 
 
@@ -325,12 +402,23 @@ def _unslice(x: Any, *, shape: Shape, index: Index) -> Any:
     return out
 
 
+def _unslice_text(e: Emission, out: str | None, x: str, *, shape: Shape, index: Index) -> str:
+    if out is None:
+        return f"{e.const(_unslice, 'unslice')}({x}, shape={e.shape(shape)}, index={index})"
+    return f"{out}[...] = 0; {out}{_key_text(index)} = {x}"
+
+
+def _unslice_rows(x: ShapedArray, *, shape: Shape, index: Index) -> Ways:
+    return ONE_BY_ONE if index and index[0] is None and x.ndim else NO_WAYS
+
+
 unslice_p = Linear(
     "unslice",
     _unslice,
     abstract=lambda x, *, shape, index: ShapedArray(shape, x.dtype),
     transpose=lambda ct, x, *, shape, index: slice_(ct, index),
     batch=lambda axis, batched, x, *, shape, index: unslice_(x, (axis.size, *shape), (None, *index)),
+    lowering=Lowering(_unslice_text, NEW, into=True, rows=_unslice_rows),
 )
 
 
@@ -355,6 +443,7 @@ def _flip(x: Any, *, axes: tuple[int, ...]) -> Any:
 flip_p = Linear(
     "flip",
     _flip,
+    lowering=Lowering(call_of(_flip), VIEW, rows=lambda x, *, axes: NO_WAYS if 0 in axes else ONE_BY_ONE),
     abstract=lambda x, *, axes: ShapedArray(x.shape, x.dtype),
     transpose=lambda ct, x, *, axes: flip(ct, axes),
     batch=lambda axis, batched, x, *, axes: flip(x, tuple([k + 1 for k in axes])),

@@ -21,13 +21,13 @@ from fungrad.primitives.complex_parts import is_complex
 from fungrad.primitives.exponential import sqrt, square
 from fungrad.primitives.selection import where
 
-sin_p = Elementwise("sin", np.sin, lambda t, x: mul(t, cos(x)))
+sin_p = Elementwise("sin", np.sin, lambda t, x: mul(t, cos(x)), scalar="sin({0})", cost=7.0)
 sin = sin_p.function
 
-cos_p = Elementwise("cos", np.cos, lambda t, x: neg(mul(t, sin(x))))
+cos_p = Elementwise("cos", np.cos, lambda t, x: neg(mul(t, sin(x))), scalar="cos({0})", cost=7.0)
 cos: Callable[..., Any] = cos_p.function
 
-tan_p = Elementwise("tan", np.tan, lambda t, out: mul(t, add(square(out), 1)))
+tan_p = Elementwise("tan", np.tan, lambda t, out: mul(t, add(square(out), 1)), scalar="tan({0})", cost=10.0)
 tan = tan_p.function
 
 
@@ -46,35 +46,39 @@ def _cathetus(x: Any) -> Any:
     return sqrt(_one_minus_square(x))
 
 
-arcsin_p = Elementwise("arcsin", np.arcsin, lambda t, x: div(t, _cathetus(x)))
+arcsin_p = Elementwise("arcsin", np.arcsin, lambda t, x: div(t, _cathetus(x)), scalar="asin({0})", cost=10.0)
 arcsin = arcsin_p.function
 
-arccos_p = Elementwise("arccos", np.arccos, lambda t, x: neg(div(t, _cathetus(x))))
+arccos_p = Elementwise("arccos", np.arccos, lambda t, x: neg(div(t, _cathetus(x))), scalar="acos({0})", cost=10.0)
 arccos = arccos_p.function
 
-arctan_p = Elementwise("arctan", np.arctan, lambda t, x: div(t, add(square(x), 1)))
+arctan_p = Elementwise("arctan", np.arctan, lambda t, x: div(t, add(square(x), 1)), scalar="atan({0})", cost=8.0)
 arctan = arctan_p.function
 
 # hyperbolic
 
-sinh_p = Elementwise("sinh", np.sinh, lambda t, x: mul(t, cosh(x)))
+sinh_p = Elementwise("sinh", np.sinh, lambda t, x: mul(t, cosh(x)), scalar="sinh({0})", cost=15.0)
 sinh = sinh_p.function
 
-cosh_p = Elementwise("cosh", np.cosh, lambda t, x: mul(t, sinh(x)))
+cosh_p = Elementwise("cosh", np.cosh, lambda t, x: mul(t, sinh(x)), scalar="cosh({0})", cost=10.0)
 cosh: Callable[..., Any] = cosh_p.function
 
-tanh_p = Elementwise("tanh", np.tanh, lambda t, out: mul(t, sub(1, square(out))))
+tanh_p = Elementwise("tanh", np.tanh, lambda t, out: mul(t, sub(1, square(out))), scalar="tanh({0})", cost=0.8)
 tanh = tanh_p.function
 
-arcsinh_p = Elementwise("arcsinh", np.arcsinh, lambda t, x: div(t, _hypot_one(x)))
+arcsinh_p = Elementwise("arcsinh", np.arcsinh, lambda t, x: div(t, _hypot_one(x)), scalar="asinh({0})", cost=15.0)
 arcsinh = arcsinh_p.function
 
 # sqrt(x - 1) sqrt(x + 1): the square root of the product is on the wrong branch for complex x with Re(x) < 0
 
-arccosh_p = Elementwise("arccosh", np.arccosh, lambda t, x: div(t, mul(sqrt(sub(x, 1)), sqrt(add(x, 1)))))
+arccosh_p = Elementwise(
+    "arccosh", np.arccosh, lambda t, x: div(t, mul(sqrt(sub(x, 1)), sqrt(add(x, 1)))), scalar="acosh({0})", cost=15.0
+)
 arccosh = arccosh_p.function
 
-arctanh_p = Elementwise("arctanh", np.arctanh, lambda t, x: div(t, _one_minus_square(x)))
+arctanh_p = Elementwise(
+    "arctanh", np.arctanh, lambda t, x: div(t, _one_minus_square(x)), scalar="atanh({0})", cost=10.0
+)
 arctanh = arctanh_p.function
 
 
@@ -87,7 +91,12 @@ def _direction(t: Any, x: Any, out: Any) -> Any:
 
 
 hypot_p = Elementwise(
-    "hypot", np.hypot, lambda t, x, out: _direction(t, x, out), lambda t, y, out: _direction(t, y, out)
+    "hypot",
+    np.hypot,
+    lambda t, x, out: _direction(t, x, out),
+    lambda t, y, out: _direction(t, y, out),
+    scalar="hypot({0}, {1})",
+    cost=8.0,
 )
 hypot: Callable[..., Any] = hypot_p.function
 
@@ -110,7 +119,9 @@ def _arctan2_by_second(t: Any, x: Any, y: Any) -> Any:
     return neg(mul(t, div(div(x, r), r)))
 
 
-arctan2_p = Elementwise("arctan2", np.arctan2, _arctan2_by_first, _arctan2_by_second)
+arctan2_p = Elementwise(
+    "arctan2", np.arctan2, _arctan2_by_first, _arctan2_by_second, scalar="atan2({0}, {1})", cost=15.0
+)
 arctan2 = arctan2_p.function
 
 # degrees and radians; NumPy has each twice

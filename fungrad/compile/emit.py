@@ -1,0 +1,358 @@
+"""From a jaxpr to a Python function that calls NumPy.
+
+    build : ClosedJaxpr -> Executable
+
+The generated function takes the arguments of the jaxpr and returns a tuple of its results: new arrays (or NumPy
+scalars) that share memory neither with each other nor with anything else. Its intermediate arrays live in a workspace
+that a call takes from a list of spare ones and puts back: two calls at the same time have two of them.
+"""
+
+from __future__ import annotations
+
+import linecache
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fungrad._util import describe_source
+from fungrad.compile.blocks import BlockLoop
+from fungrad.compile.executor import run_blocks, thread_count
+from fungrad.compile.memory import Slot, Workspace, deaths, owners_of
+from fungrad.compile.schedule import Group, Step, schedule
+from fungrad.compile.source import FLOAT_ERRORS, MATH, Source, Text, is_python
+from fungrad.core.aval import ShapedArray
+from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Literal, Var
+from fungrad.core.lowering import VIEW
+
+SPARE = 2
+"""Workspaces that a program keeps between calls."""
+
+_PROGRAM = "program"
+
+
+def copy_if_shared(x: Any, *others: Any) -> Any:
+    """An array in memory of its own, for results of functions that may return (a view of) their operand."""
+    if type(x) is not np.ndarray:
+        return x
+    if x.base is not None or not x.flags.owndata or any(x is y for y in others):
+        return x.copy(order="K")
+    return x
+
+
+def _whole(owners: tuple[Var, ...], aval: ShapedArray) -> bool:
+    """Whether a view shows all of the memory that it lives in, and nothing twice."""
+    return len(owners) == 1 and owners[0].aval.size == aval.size
+
+
+class _Emitter:
+    def __init__(self, closed: ClosedJaxpr, name: str, safe: bool) -> None:
+        self.closed = closed
+        self.jaxpr = closed.jaxpr
+        self.safe = safe
+        self.label = name
+        self.source = Source()
+        self.source.namespace.update(MATH)
+        self.workspace = Workspace()
+        self.loops: list[BlockLoop] = []
+        self.steps: list[Step] = schedule(self.jaxpr)
+        self.owners = owners_of(self.jaxpr)
+        self.returned = {v for v in self.jaxpr.outvars if isinstance(v, Var)}
+        self.slots: dict[Var, Slot] = {}
+        self.names: dict[Var, str] = {}
+        self.threads = thread_count()
+
+    # names
+
+    def name(self, atom: Atom) -> str:
+        if isinstance(atom, Literal):
+            return self.source.const(atom.value, "c")
+        return self.names.get(atom) or self.source.name(atom)
+
+    def emit(self) -> None:
+        """Write the program."""
+        source, jaxpr = self.source, self.jaxpr
+        for var, value in zip(jaxpr.constvars, self.closed.consts, strict=True):
+            self.names[var] = source.const(value, "constant")
+        dead = deaths([s.eqns for s in self.steps], self.owners, jaxpr.outvars)
+        body = self._begin()
+        for step, gone in zip(self.steps, dead, strict=True):
+            if isinstance(step, Group):
+                self._write_group(step, gone)
+            else:
+                source.source = step.eqn.source
+                self._write_single(step.eqn, gone)
+        source.source = None
+        results = self._results()
+        self._finish(body, results)
+
+    def _begin(self) -> int:
+        source = self.source
+        source.indent = "    "
+        for var in self.jaxpr.invars:
+            name, aval = source.name(var), var.aval
+            if is_python(aval):
+                source.write(f"{name} = {'float' if aval.dtype.kind == 'f' else 'bool'}({name})")
+            elif not aval.shape and not aval.weak:
+                source.write(f"{name} = {source.const(np.asarray, 'asarray')}({name})[()]")
+        return 0
+
+    # equations
+
+    def _release(self, owners: Sequence[Var]) -> None:
+        for v in owners:
+            slot = self.slots.pop(v, None)
+            if slot is not None:
+                self.workspace.give_back(slot)
+
+    def _take_slot(self, out: Var) -> str:
+        slot, number = self.workspace.take(out.aval)
+        self.slots[out] = slot
+        name = f"b{number}"
+        self.names[out] = name
+        return name
+
+    def _in_slot(self, out: Var) -> bool:
+        """Whether the memory of a result can be a slot: no result of the program lives in it."""
+        return self.owners.get(out) == (out,) and out not in self.kept
+
+    @property
+    def kept(self) -> set[Var]:
+        """The owners of the results of the program."""
+        found = getattr(self, "_kept", None)
+        if found is None:
+            found = self._kept = {o for v in self.returned for o in self.owners.get(v, ())}
+        return found
+
+    def _write_single(self, eqn: Equation, gone: Sequence[Var]) -> None:
+        source, lowering = self.source, eqn.primitive.lowering
+        text = Text(source, eqn, self.name, safe=self.safe)
+        if eqn.primitive.multiple:
+            names = [source.name(v) for v in eqn.outputs]
+            source.write(f"({', '.join(names)},) = {text.text()}")
+            for v, name in zip(eqn.outputs, names, strict=True):
+                self._hold(v.aval, name)
+            self._release(gone)
+            return
+        (out,) = eqn.outputs
+        if out.aval.shape and lowering.into and self._in_slot(out):
+            if lowering.pointwise:
+                self._release(gone)
+                name = self._take_slot(out)
+                source.write(text.text(name))
+                if out in gone:
+                    self._release([out])
+            else:
+                name = self._take_slot(out)
+                source.write(text.text(name))
+                self._release(gone)
+            return
+        source.write(f"{source.name(out)} = {text.text()}")
+        self._release(gone)
+
+    def _hold(self, aval: ShapedArray, name: str) -> None:
+        if is_python(aval):
+            self.source.write(f"{name} = {'float' if aval.dtype.kind == 'f' else 'bool'}({name})")
+
+    def _write_group(self, group: Group, gone: Sequence[Var]) -> None:
+        source = self.source
+        read_later = self._read_outside(group)
+        functions = Source(source)
+        loop = BlockLoop(group, functions, f"group{len(self.loops)}", read_later, self.names)
+        self.loops.append(loop)
+        self._functions.append(functions)
+        empty = source.const(np.empty, "empty")
+        arguments = []
+        for v in loop.arguments:
+            name = self.name(v)
+            arguments.append(f"{name}.reshape(-1)" if loop.flat and v.aval.shape else name)
+        for v in loop.outputs:
+            if self._in_slot(v):
+                name = self._take_slot(v)
+            else:
+                name = source.name(v)
+                source.write(f"{name} = {empty}({v.aval.shape}, {source.const(v.aval.dtype, v.aval.dtype.name)})")
+            arguments.append(f"{name}.reshape(-1)" if loop.flat else name)
+        part_slots = []
+        for v in loop.parts:
+            slot, number = self.workspace.take(ShapedArray(loop.part_shape(v), v.aval.dtype))
+            part_slots.append((v, slot, f"b{number}"))
+            arguments.append(f"b{number}")
+        parts = len(loop.bounds) - 1
+        scratch = f"scratch{len(self.loops) - 1}"
+        call = [loop.name, str(parts), scratch, *arguments]
+        source.write(f"{source.const(run_blocks, 'run_blocks')}({', '.join(call)})")
+        for v, slot, parts_name in part_slots:
+            reduce = source.const(group.ends[v].reduce, f"{group.ends[v].__name__}_reduce")
+            text = f"{reduce}({parts_name}, 0)"
+            self._store_end(v, text)
+            self.workspace.give_back(slot)
+        self._release(gone)
+
+    def _store_end(self, v: Var, text: str) -> None:
+        name = self.source.name(v)
+        if is_python(v.aval):
+            text = f"float({text})" if v.aval.dtype.kind == "f" else f"bool({text})"
+        self.source.write(f"{name} = {text}")
+
+    def _read_outside(self, group: Group) -> set[Var]:
+        mine = {id(e) for e in group.eqns}
+        readers = self._readers()
+        return {
+            v
+            for e in group.eqns
+            for v in e.outputs
+            if v in self.returned or any(i not in mine for i in readers.get(v, ()))
+        }
+
+    def _readers(self) -> dict[Var, list[int]]:
+        found = getattr(self, "_readers_of", None)
+        if found is None:
+            found = self._readers_of = {}
+            for eqn in self.jaxpr.eqns:
+                for v in eqn.inputs:
+                    if isinstance(v, Var):
+                        found.setdefault(v, []).append(id(eqn))
+        return found
+
+    # results
+
+    def _results(self) -> list[str]:
+        """The text of each result; those that would share memory with something are copied."""
+        taken: set[Var] = {*self.jaxpr.invars, *self.jaxpr.constvars}
+        memory = {v: e.primitive.lowering.memory for e in self.jaxpr.eqns for v in e.outputs}
+        texts = []
+        for atom in self.jaxpr.outvars:
+            name, aval = self.name(atom), atom.aval
+            if not aval.shape:
+                texts.append(self._scalar_result(atom, name))
+                continue
+            owners = self.owners.get(atom, ()) if isinstance(atom, Var) else ()
+            if isinstance(atom, Literal) or not taken.isdisjoint(owners):
+                texts.append(f"{name}.copy()")
+            elif owners == (atom,) or (memory.get(atom) == VIEW and _whole(owners, aval)):
+                texts.append(name)
+            else:
+                operands = [self.name(o) for o in owners if o is not atom]
+                copied = self.source.const(copy_if_shared, "copy_if_shared")
+                texts.append(f"{copied}({', '.join([name, *operands])})")
+            taken.update(owners)
+        return texts
+
+    def _scalar_result(self, atom: Atom, name: str) -> str:
+        aval = atom.aval
+        if isinstance(atom, Literal):
+            value = atom.value
+            return self.source.const(aval.dtype.type(value), "c")
+        return f"{self.source.const(aval.dtype.type, aval.dtype.name)}({name})"
+
+    # assembly
+
+    def _finish(self, body: int, results: list[str]) -> None:
+        source = self.source
+        lines, sources = source.lines, source.sources
+        source.lines, source.sources = [], []
+        for functions in self._functions:
+            source.lines.extend(functions.lines)
+            source.sources.extend(functions.sources)
+        source.indent = ""
+        arguments = ", ".join(source.name(v) for v in self.jaxpr.invars)
+        source.write(f"def {_PROGRAM}({arguments}):")
+        source.indent = "    "
+        uses_workspace = bool(self.workspace.views) or bool(self.loops)
+        if uses_workspace:
+            source.write("try: workspace = take()")
+            source.write("except IndexError: workspace = make()")
+            names = [f"b{k}" for k in range(len(self.workspace.views))]
+            names += [f"scratch{k}" for k in range(len(self.loops))]
+            source.write(f"({', '.join(names)},) = workspace")
+        guarded = source.may_raise and not self.safe
+        if guarded:
+            source.write("try:")
+        deeper = "    " if guarded else ""
+        source.lines.extend([deeper + line for line in lines])
+        source.sources.extend(sources)
+        source.indent = "    " + deeper
+        source.write(f"results = ({', '.join(results)}{',' if results else ''})")
+        source.indent = "    "
+        if guarded:
+            source.write(f"except {source.const(FLOAT_ERRORS, 'FLOAT_ERRORS')}:")
+            source.write(f"    return safe({arguments})")
+        if uses_workspace:
+            source.write("give_back(workspace)")
+        source.write("return results")
+
+    _functions: list[Source]
+
+    def run(self) -> None:
+        """Emit, with a fresh list of functions."""
+        self._functions = []
+        self.emit()
+
+    def make_workspace(self) -> tuple[Any, ...]:
+        """The memory of one call: the arrays of the slots and, for each group, scratch arrays for each thread."""
+        scratch = [tuple([loop.make_scratch() for _ in range(loop.threads(self.threads))]) for loop in self.loops]
+        return (*self.workspace.allocate(), *scratch)
+
+
+class Executable:
+    """A compiled program.
+
+    Attributes
+    ----------
+    text : str
+        The generated source.
+    call : callable
+        ``call(*arrays) -> tuple``.
+    """
+
+    def __init__(self, closed: ClosedJaxpr, name: str, safe: bool = False) -> None:
+        self.closed = closed
+        self.name = name
+        emitter = _Emitter(closed, name, safe)
+        emitter.run()
+        self.emitter = emitter
+        self.text = "\n".join(emitter.source.lines) + "\n"
+        self.filename = f"<fungrad.jit of {name} at {id(self):#x}>"
+        self._sources = emitter.source.sources
+        spare: list[Any] = []
+
+        def give_back(workspace: Any) -> None:
+            if len(spare) < SPARE:
+                spare.append(workspace)
+
+        namespace = emitter.source.namespace
+        namespace.update(take=spare.pop, give_back=give_back, make=emitter.make_workspace, safe=self._run_safe)
+        exec(compile(self.text, self.filename, "exec"), namespace)
+        self.call = namespace[_PROGRAM]
+        self._safe: Executable | None = None
+
+    def _run_safe(self, *args: Any) -> tuple[Any, ...]:
+        """The program with NumPy's scalars, for numbers at which Python's raise."""
+        if self._safe is None:
+            self._safe = Executable(self.closed, self.name, safe=True)
+        return self._safe.call(*args)  # type: ignore[no-any-return]
+
+    def annotate(self, error: BaseException) -> None:
+        """Say in an exception where in the user's code the failing line comes from."""
+        for program in (self, self._safe):
+            if program is None:
+                continue
+            for frame, line in traceback.walk_tb(error.__traceback__):
+                if frame.f_code.co_filename == program.filename:
+                    linecache.cache[program.filename] = (
+                        len(program.text),
+                        None,
+                        program.text.splitlines(True),
+                        program.filename,
+                    )
+                    where = program._sources[line - 1] if line <= len(program._sources) else None
+                    if where is not None:
+                        error.add_note(f"in the compiled function {self.name}, at {describe_source(where)}")
+                        return
+
+
+def build(closed: ClosedJaxpr, name: str = "f") -> Executable:
+    """Compile a jaxpr."""
+    return Executable(closed, name)

@@ -1,0 +1,202 @@
+"""The text of one equation: what names stand for its operands, and the call of NumPy that it becomes.
+
+Values in generated code
+
+    float, bool     arrays without axes of float64 and bool: Python's numbers, an order of magnitude faster than NumPy's
+    NumPy scalar    all other arrays without axes
+    ndarray         arrays with axes
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from types import BuiltinMethodType
+from typing import Any
+
+import numpy as np
+
+from fungrad._util import SourceInfo
+from fungrad.core.aval import BOOL, FLOAT, Shape, ShapedArray
+from fungrad.core.elementwise import Elementwise
+from fungrad.core.ir import Atom, Equation, Literal, Var
+
+_MATH_NAMES = """sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh
+    exp expm1 log log1p log2 log10 sqrt pow hypot"""
+MATH: dict[str, Any] = {name: getattr(math, name) for name in _MATH_NAMES.split()}
+"""The functions that the ``scalar`` text of a lowering may name."""
+
+FLOAT_ERRORS = (ZeroDivisionError, OverflowError, ValueError)
+"""What Python raises for numbers for which NumPy has inf or nan."""
+
+
+def is_python(aval: ShapedArray) -> bool:
+    """Whether generated code holds such a value as a Python number."""
+    return not aval.shape and (aval.dtype == FLOAT or aval.dtype == BOOL)
+
+
+class Source:
+    """Lines of generated code, the objects that they name, and where in the user's code each line comes from."""
+
+    def __init__(self, around: Source | None = None) -> None:
+        self.lines: list[str] = []
+        self.sources: list[SourceInfo | None] = []
+        self.namespace: dict[str, Any] = {} if around is None else around.namespace
+        self._const_names: dict[Any, str] = {} if around is None else around._const_names
+        self._held: list[Any] = [] if around is None else around._held
+        self._names: dict[Var, str] = {} if around is None else around._names
+        self._arrays: dict[tuple[Any, np.dtype[Any]], str] = {} if around is None else around._arrays
+        self.indent = "    "
+        self.source: SourceInfo | None = None
+        self.may_raise = False
+
+    def write(self, line: str) -> None:
+        """Append a line (several, where one calls for it), with the source of the equation that is being written."""
+        self.lines.append(self.indent + line)
+        self.sources.append(self.source)
+
+    def name(self, var: Var) -> str:
+        """The name of a variable."""
+        name = self._names.get(var)
+        if name is None:
+            name = self._names[var] = f"v{len(self._names)}"
+        return name
+
+    def const(self, value: Any, name: str = "k") -> str:
+        """A name for an object: the same for the same object."""
+        # A method of a ufunc is a new object each time.
+        key = (id(value.__self__), value.__name__) if type(value) is BuiltinMethodType else id(value)
+        known = self._const_names.get(key)
+        if known is None:
+            name = name if name.isidentifier() and not name.startswith("_") else "f"
+            known = name if name not in self.namespace else f"{name}_{len(self.namespace)}"
+            self._const_names[key] = known
+            self._held.append(value)  # its id stays its own
+            self.namespace[known] = value
+        return known
+
+    def number(self, value: Any) -> str:
+        """The text of a Python number, exactly."""
+        if type(value) is float and (value != value or math.isinf(value)):
+            return self.const(value, "nan" if value != value else "inf" if value > 0 else "minus_inf")
+        text = repr(value)
+        return f"({text})" if text.startswith("-") else text
+
+
+class Text:
+    """The text of one equation, see `lowering.Emission`.
+
+    Parameters
+    ----------
+    source : Source
+        Where the objects that it names go.
+    eqn : Equation
+    names : callable
+        Names of variables that are arrays (blocks of them in a loop over blocks).
+    block : str, optional
+        In such a loop the name of the number of rows of the block.
+    """
+
+    __slots__ = ("avals", "block", "eqn", "names", "out_avals", "safe", "source")
+
+    def __init__(self, source: Source, eqn: Equation, names: Any, block: str | None = None, safe: bool = False) -> None:
+        self.source = source
+        self.eqn = eqn
+        self.names = names
+        self.block = block
+        self.safe = safe
+        self.avals: Sequence[ShapedArray] = [a.aval for a in eqn.inputs]
+        self.out_avals: Sequence[ShapedArray] = [v.aval for v in eqn.outputs]
+
+    def const(self, value: Any, name: str = "k") -> str:
+        """A name for an object in the generated source."""
+        return self.source.const(value, name)
+
+    def shape(self, shape: Shape) -> str:
+        """The source of a shape."""
+        if self.block is None:
+            return str(shape)
+        return f"({', '.join([self.block, *map(str, shape[1:])])},)"
+
+    def is_scalar(self) -> bool:
+        """Whether all operands and results have no axes."""
+        return not any(a.shape for a in self.avals) and not any(a.shape for a in self.out_avals)
+
+    def text(self, out: str | None = None) -> str:
+        """An expression, or with ``out`` statements that write there."""
+        eqn, prim = self.eqn, self.eqn.primitive
+        pointwise = isinstance(prim, Elementwise) or getattr(prim, "elementwise", False)
+        if self.is_scalar():
+            return self._scalar_text(pointwise)
+        text = prim.lowering.text(self, out, *map(self._operand, eqn.inputs), **eqn.params)
+        return self._as_held(text) if not prim.multiple else text
+
+    def _as_held(self, text: str) -> str:
+        (aval,) = self.out_avals
+        if aval.shape or aval.weak:
+            return text
+        return f"float({text})" if aval.dtype == FLOAT else f"bool({text})" if aval.dtype == BOOL else text
+
+    def _scalar_text(self, pointwise: bool) -> str:
+        prim = self.eqn.primitive
+        template = prim.lowering.scalar
+        python = all(is_python(a) or (a.weak and a.dtype.kind == "i") for a in self.avals)
+        floats = any(a.dtype == FLOAT for a in self.avals)
+        if template is not None and python and floats and all(map(is_python, self.out_avals)) and not self.safe:
+            self.source.may_raise = self.source.may_raise or "(" in template or "/" in template
+            return str(template.format(*map(self._python, self.eqn.inputs)))
+        if pointwise:
+            text = f"{self.const(prim.impl, prim.name)}({', '.join(map(self._numpy, self.eqn.inputs))})"
+        else:
+            text = prim.lowering.text(self, None, *map(self._numpy, self.eqn.inputs), **self.eqn.params)
+        return text if prim.multiple else self._as_held(text)
+
+    def _python(self, atom: Atom) -> str:
+        if isinstance(atom, Literal):
+            value = atom.value.item() if isinstance(atom.value, np.generic) else atom.value
+            return self.source.number(value)
+        return str(self.names(atom))
+
+    def _numpy(self, atom: Atom) -> str:
+        """An operand as NumPy has it: of a scalar that is held as a Python number the NumPy scalar."""
+        if isinstance(atom, Literal):
+            value = atom.value
+            return self.source.number(value) if type(value) in (int, float) else self.const(value, "c")
+        if is_python(atom.aval) and not atom.aval.weak:
+            return f"{self.const(atom.aval.dtype.type, atom.aval.dtype.name)}({self.names(atom)})"
+        return str(self.names(atom))
+
+    def _operand(self, atom: Atom) -> str:
+        """An operand of an equation of arrays. NumPy is slow at numbers beside arrays, so they are made arrays."""
+        aval = atom.aval
+        if aval.shape:
+            return str(self.names(atom)) if isinstance(atom, Var) else self.const(atom.value, "c")
+        if not self.eqn.primitive.lowering.pointwise:
+            return self._numpy(atom)
+        dtype = self._dtype_beside_arrays(aval)
+        if dtype is None:
+            return self._numpy(atom)
+        if isinstance(atom, Literal):
+            return self._constant_array(atom.value, dtype)
+        return f"{self.const(np.asarray, 'asarray')}({self.names(atom)}, {self.const(dtype, dtype.name)})"
+
+    def _dtype_beside_arrays(self, aval: ShapedArray) -> np.dtype[Any] | None:
+        """The dtype of a scalar operand by NumPy's promotion; None to leave it to NumPy."""
+        if not aval.weak:
+            return aval.dtype
+        strong = [a.dtype for a in self.avals if not a.weak]
+        if aval.dtype.kind not in "if" or not strong:
+            return None
+        common = np.result_type(*strong)
+        if common.kind not in "fc":
+            return None
+        return common
+
+    def _constant_array(self, value: Any, dtype: np.dtype[Any]) -> str:
+        key = repr(value), dtype
+        known = self.source._arrays.get(key)
+        if known is None:
+            array = np.asarray(value, dtype)
+            array.flags.writeable = False
+            known = self.source._arrays[key] = self.const(array, "c")
+        return known

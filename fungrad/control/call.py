@@ -1,0 +1,349 @@
+"""call: a function held as a jaxpr, applied as one equation. What `jit` binds where its arguments are traced.
+
+    outs = call[program=p] operands
+
+A `Program` is a jaxpr with everything that is made of it, once, when it is first needed: its compiled form; its linear
+form for derivatives, a forward program that also returns the residuals and a program that is linear in the tangents;
+the transpose of a program that is linear in some operands; its batched form. All of these are programs again, so a
+derivative of a derivative of a compiled function is compiled as well.
+
+Recorded with values, a call runs its forward program one level down, and what is recorded is a call of the linear
+program with the residuals as constants. So nothing is computed twice, and forward and reverse mode both read the same.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from fungrad.compile.emit import Executable, build
+from fungrad.core.aval import ShapedArray, is_inexact, typeof
+from fungrad.core.evaluate import evaluate
+from fungrad.core.ir import ClosedJaxpr, Equation, Jaxpr, Var
+from fungrad.core.lowering import UNKNOWN, Emission, Lowering
+from fungrad.core.primitive import Primitive, lower, record_abstract
+from fungrad.core.record import record_jaxpr, record_values
+from fungrad.core.trace import Application, Recording, Tracer, newest
+from fungrad.errors import NonLinearError
+from fungrad.interpreters.batch import batch
+from fungrad.interpreters.jvp import forward
+from fungrad.interpreters.transpose import backward
+from fungrad.passes.optimize import optimize
+from fungrad.passes.partition import partition
+from fungrad.primitives.arithmetic import add
+from fungrad.primitives.structural import broadcast_to, convert, convert_p, zeros
+
+
+class LinearForm(NamedTuple):
+    """The derivative of a program in some of its operands.
+
+    ``forward`` returns the results and then the residuals. ``tangent`` takes the residuals and then the tangents of the
+    active operands; it returns the tangents of the results at ``positions``, the others have none or zero ones.
+    """
+
+    forward: Program
+    tangent: Program
+    positions: tuple[int, ...]
+
+
+class Program:
+    """A closed jaxpr whose constants are arrays, and what is made of it.
+
+    Parameters
+    ----------
+    closed : ClosedJaxpr
+    name : str
+        That of the function, for messages.
+    """
+
+    def __init__(self, closed: ClosedJaxpr, name: str) -> None:
+        self.closed = closed
+        self.name = self.__name__ = name  # messages call the function by its name
+        self.in_avals = closed.in_avals
+        self.out_avals = tuple([a.strong() for a in closed.out_avals])  # what it returns are NumPy's scalars
+        self._made: dict[Any, Any] = {}
+        self._lock = threading.RLock()
+
+    @classmethod
+    def closing_over(cls, closed: ClosedJaxpr, name: str) -> tuple[Program, tuple[Any, ...]]:
+        """A program of a jaxpr, and the traced values among its constants: operands behind the arguments."""
+        traced = [k for k, c in enumerate(closed.consts) if type(c) is Tracer]
+        if not traced:
+            return cls(closed, name), ()
+        jaxpr = closed.jaxpr
+        kept = [k for k in range(len(closed.consts)) if k not in set(traced)]
+        moved = Jaxpr(
+            [jaxpr.constvars[k] for k in kept],
+            [*jaxpr.invars, *[jaxpr.constvars[k] for k in traced]],
+            jaxpr.eqns,
+            jaxpr.outvars,
+        )
+        program = cls(ClosedJaxpr(moved, [closed.consts[k] for k in kept]), name)
+        return program, tuple([closed.consts[k] for k in traced])
+
+    def __reduce__(self) -> Any:
+        return Program, (self.closed, self.name)
+
+    def __repr__(self) -> str:
+        return f"<program {self.name} {self.in_avals} -> {self.out_avals}>"
+
+    @property
+    def jaxpr(self) -> Jaxpr:
+        """The jaxpr as it was recorded."""
+        return self.closed.jaxpr
+
+    @property
+    def eqns(self) -> tuple[Equation, ...]:
+        """Its equations."""
+        return self.closed.eqns
+
+    def _once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What ``make`` returned the first time."""
+        made = self._made.get(key)
+        if made is None:
+            with self._lock:
+                made = self._made.get(key)
+                if made is None:
+                    made = self._made[key] = make()
+        return made
+
+    def optimized(self) -> ClosedJaxpr:
+        """The jaxpr after the passes."""
+        return self._once("optimized", lambda: optimize(inline(self.closed)))  # type: ignore[no-any-return]
+
+    def executable(self) -> Executable:
+        """The compiled form."""
+        return self._once("executable", lambda: build(self.optimized(), self.name))  # type: ignore[no-any-return]
+
+    def run(self, *arrays: Any) -> tuple[Any, ...]:
+        """Compute, on arrays."""
+        executable = self.executable()
+        try:
+            return executable.call(*arrays)  # type: ignore[no-any-return]
+        except Exception as error:
+            executable.annotate(error)
+            raise
+
+    def linear_form(self, active: tuple[bool, ...]) -> LinearForm:
+        """The derivative in the operands that are marked active."""
+        return self._once(("linear", active), lambda: self._linearized(active))  # type: ignore[no-any-return]
+
+    def _linearized(self, active: tuple[bool, ...]) -> LinearForm:
+        chosen = [k for k, a in enumerate(active) if a]
+        n_in, positions, n_out = len(active), [], len(self.out_avals)
+
+        def joint(*args: Any) -> list[Any]:
+            primals, tangents = args[:n_in], args[n_in:]
+
+            def of_active(*xs: Any) -> list[Any]:
+                operands = list(primals)
+                for k, x in zip(chosen, xs, strict=True):
+                    operands[k] = x
+                return evaluate(self.closed, operands)
+
+            outs, tape = record_values("jit", of_active, [primals[k] for k in chosen], self)
+            known: list[Any] = [None] * tape.size
+            for i, t in zip(tape.in_ids, tangents, strict=True):
+                known[i] = t
+            forward(tape.entries, known, tape.out_ids, consume=True)
+            results = []
+            for k, (i, aval) in enumerate(zip(tape.out_ids, self.out_avals, strict=True)):
+                if i is not None and known[i] is not None and is_inexact(aval.dtype):
+                    positions.append(k)
+                    results.append(_fitted(known[i], aval))
+            return [*outs, *results]
+
+        avals = [*self.in_avals, *[self.in_avals[k].strong() for k in chosen]]
+        closed = record_jaxpr("jit", joint, avals, self, of_user=False)
+        first, second = partition(optimize(inline(closed)), [True] * n_in + [False] * len(chosen), n_out)
+        return LinearForm(Program(first, self.name), Program(second, f"jvp({self.name})"), tuple(positions))
+
+    def transposed(self, linear: tuple[bool, ...], given: tuple[bool, ...]) -> tuple[Program, tuple[int, ...]]:
+        """The transpose in the operands that are marked linear, for cotangents of the results that are given.
+
+        Returns a program of the other operands followed by the cotangents, and which of the linear operands it returns
+        cotangents of; those of the others are zero.
+        """
+        return self._once(("transposed", linear, given), lambda: self._transposed(linear, given))  # type: ignore[no-any-return]
+
+    def _transposed(self, linear: tuple[bool, ...], given: tuple[bool, ...]) -> tuple[Program, tuple[int, ...]]:
+        chosen = [k for k, a in enumerate(linear) if a]
+        others = [k for k, a in enumerate(linear) if not a]
+        wanted = [k for k, g in enumerate(given) if g]
+        positions: list[int] = []
+
+        def pull(*args: Any) -> list[Any]:
+            known, cts = args[: len(others)], args[len(others) :]
+            recording = Recording(True, "jit", self, of_user=False)
+            inputs = {k: recording.new_input(self.in_avals[k].strong()) for k in chosen}
+            rest = dict(zip(others, known, strict=True))
+            outs = evaluate(self.closed, [inputs[k] if k in inputs else rest[k] for k in range(len(linear))])
+            bars: list[Any] = [None] * recording.fresh()
+            for k, ct in zip(wanted, cts, strict=True):
+                out = outs[k]
+                if type(out) is Tracer and out.recording is recording:
+                    bars[out.id] = ct if bars[out.id] is None else add(bars[out.id], ct)
+            ids = {k: t.id for k, t in inputs.items()}
+            backward(recording.end(), bars, consume=True)
+            results = []
+            for k in chosen:
+                if bars[ids[k]] is not None:
+                    positions.append(k)
+                    results.append(_fitted(bars[ids[k]], self.in_avals[k].strong()))
+            return results
+
+        avals = [*[self.in_avals[k] for k in others], *[self.out_avals[k] for k in wanted]]
+        closed = record_jaxpr("jit", pull, avals, self, of_user=False)
+        return Program(closed, f"transpose({self.name})"), tuple(positions)
+
+    def batched(self, axis: Any, flags: tuple[bool, ...]) -> Program:
+        """The program for operands of which those with a flag carry a batch axis in front; so do all results."""
+        if axis.name is not None:  # the name belongs to one vmap alone
+            return self._batched(axis, flags)
+        return self._once(("batched", axis, flags), lambda: self._batched(axis, flags))  # type: ignore[no-any-return]
+
+    def _batched(self, axis: Any, flags: tuple[bool, ...]) -> Program:
+        def mapped(*args: Any) -> list[Any]:
+            outs, batched = batch(self.closed, axis, args, flags)
+            return [
+                x if b else broadcast_to(x, (axis.size, *typeof(x).shape)) for x, b in zip(outs, batched, strict=True)
+            ]
+
+        avals = [
+            ShapedArray((axis.size, *a.shape), a.dtype) if b else a for a, b in zip(self.in_avals, flags, strict=True)
+        ]
+        return Program(record_jaxpr("jit", mapped, avals, self, of_user=False), f"vmap({self.name})")
+
+
+def _fitted(t: Any, aval: ShapedArray) -> Any:
+    if typeof(t).shape != aval.shape:
+        t = broadcast_to(t, aval.shape)
+    return convert(t, aval.dtype)
+
+
+class Call(Primitive):
+    """The primitive ``call``; its one parameter is the `Program`."""
+
+    kind = "call"
+
+    def __init__(self) -> None:
+        super().__init__("call", _run, multiple=True, lowering=Lowering(_call_text, UNKNOWN))
+
+    def abstract(self, *avals: ShapedArray, **params: Any) -> tuple[ShapedArray, ...]:
+        """The types of the program's results."""
+        return params["program"].out_avals  # type: ignore[no-any-return]
+
+    def bind(self, *operands: Any, **params: Any) -> Any:
+        """Run the program, or record the call."""
+        recording = newest(operands)
+        if recording is None:
+            return params["program"].run(*operands)
+        if recording.abstract:
+            return record_abstract(self, recording, operands, params)
+        return self.record(recording, operands, params)
+
+    def record(self, recording: Recording, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """Run the forward program one level down and record a call of the linear one."""
+        program: Program = params["program"]
+        values, ids = lower(recording, operands)
+        form = program.linear_form(tuple([i is not None for i in ids]))
+        results = self.bind(*values, program=form.forward)
+        outs, residuals = results[: len(program.out_avals)], results[len(program.out_avals) :]
+        if not form.positions:
+            return outs
+        traced = [(i, typeof(v).strong()) for i, v in zip(ids, values, strict=True) if i is not None]
+        out_ids = tuple([recording.fresh() for _ in form.positions])
+        take = recording.constants.take
+        recording.append(
+            (
+                self,
+                out_ids,
+                Application(
+                    (*[None] * len(residuals), *[i for i, _ in traced]),
+                    (*[take(r) if type(r) is Tracer else r for r in residuals], *[a for _, a in traced]),
+                    {"program": form.tangent},
+                    form.tangent.out_avals,
+                    None,
+                ),
+            )
+        )
+        wrapped = list(outs)
+        for k, i in zip(form.positions, out_ids, strict=True):
+            wrapped[k] = Tracer(recording, i, outs[k])
+        return tuple(wrapped)
+
+    def push(self, app: Application, tangents: Sequence[Any]) -> tuple[Any, ...]:
+        """The tangents of the results of an application that is linear in its traced operands."""
+        operands = [
+            x if i is None else zeros(typeof(x)) if t is None else t
+            for i, x, t in zip(app.ids, app.operands, tangents, strict=True)
+        ]
+        return self.bind(*operands, **app.params)  # type: ignore[no-any-return]
+
+    def pull(self, app: Application, cts: Sequence[Any]) -> list[Any]:
+        """The cotangents of the operands (None: zero) of an application that is linear in its traced operands."""
+        linear = tuple([i is not None for i in app.ids])
+        try:
+            program, positions = app.params["program"].transposed(linear, tuple([ct is not None for ct in cts]))
+        except NonLinearError as error:
+            raise NonLinearError(f"a call of the compiled function {app.params['program'].name}: {error}") from None
+        known = [x for x, i in zip(app.operands, app.ids, strict=True) if i is None]
+        outs = self.bind(*known, *[ct for ct in cts if ct is not None], program=program)
+        bars: list[Any] = [None] * len(linear)
+        for k, out in zip(positions, outs, strict=True):
+            bars[k] = out
+        return bars
+
+    def batch(self, axis: Any, batched: Sequence[bool], /, *operands: Any, **params: Any) -> Any:
+        """A call of the batched program."""
+        return self.bind(*operands, program=params["program"].batched(axis, tuple(batched)))
+
+
+def _run(*operands: Any, program: Program) -> tuple[Any, ...]:
+    return program.run(*operands)
+
+
+def _call_text(e: Emission, out: str | None, *names: str, program: Program) -> str:
+    return f"{e.const(program.run, program.name)}({', '.join(names)})"
+
+
+call_p = Call()
+
+
+def inline(closed: ClosedJaxpr) -> ClosedJaxpr:
+    """The jaxpr with the equations of called programs in the place of the calls."""
+    if not any(e.primitive is call_p for e in closed.eqns):
+        return closed
+    consts: dict[Var, Any] = dict(zip(closed.jaxpr.constvars, closed.consts, strict=True))
+    eqns: list[Equation] = []
+    alias: dict[Var, Any] = {}
+
+    def read(atom: Any, env: dict[Var, Any]) -> Any:
+        return env.get(atom, atom) if isinstance(atom, Var) else atom
+
+    def expand(jaxpr: Jaxpr, env: dict[Var, Any]) -> None:
+        for eqn in jaxpr.eqns:
+            inputs = [read(a, env) for a in eqn.inputs]
+            if eqn.primitive is not call_p:
+                outputs = eqn.outputs if env is alias else [Var(v.aval) for v in eqn.outputs]
+                env.update(zip(eqn.outputs, outputs, strict=True))
+                eqns.append(Equation(eqn.primitive, inputs, eqn.params, outputs, eqn.source))
+                continue
+            inner = eqn.params["program"].closed
+            inner_env: dict[Var, Any] = dict(zip(inner.jaxpr.invars, inputs, strict=True))
+            for v, value in zip(inner.jaxpr.constvars, inner.consts, strict=True):
+                fresh = inner_env[v] = Var(v.aval)
+                consts[fresh] = value
+            expand(inner.jaxpr, inner_env)
+            for out, v in zip(eqn.outputs, inner.jaxpr.outvars, strict=True):
+                found = read(v, inner_env)
+                if found.aval.weak:
+                    strong = Var(out.aval)
+                    eqns.append(Equation(convert_p, [found], {"dtype": out.aval.dtype}, [strong], eqn.source))
+                    found = strong
+                env[out] = found
+
+    expand(closed.jaxpr, alias)
+    outvars = [read(v, alias) for v in closed.jaxpr.outvars]
+    return ClosedJaxpr(Jaxpr(list(consts), closed.jaxpr.invars, eqns, outvars), list(consts.values()))

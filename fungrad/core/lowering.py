@@ -1,0 +1,96 @@
+"""How a primitive becomes Python source that calls NumPy: what the compiler asks of a primitive.
+
+A `Lowering` stands in the primitive's block beside its other rules. Its ``text`` writes the source of one application:
+
+    text(e, out, *names, **params)    out is None: an expression for the result in memory of its own (or a view)
+                                      out is a name: statements that write the result there
+
+``e`` (an `Emission`) is the application that is being written: its types, and names for the objects that it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from fungrad.core.aval import Shape, ShapedArray
+
+NEW, VIEW, UNKNOWN = "new", "view", "unknown"
+"""Where a result lives: in memory of its own, in that of its first operand, or nobody knows."""
+
+ROWS = "rows"
+
+Ways = Sequence[tuple[tuple[bool, ...], Any]]
+NO_WAYS: Ways = ()
+ONE_BY_ONE: Ways = (((True,), ROWS),)
+"""What ``rows`` returns for one operand whose rows are those of the result."""
+
+
+class Emission(Protocol):
+    """What a ``text`` rule may ask."""
+
+    avals: Sequence[ShapedArray]
+    out_avals: Sequence[ShapedArray]
+
+    def const(self, value: Any, name: str = "k") -> str:
+        """A name for an object in the generated source."""
+
+    def shape(self, shape: Shape) -> str:
+        """The source of a shape whose first axis, inside of a loop over blocks of rows, is the rows of the block."""
+
+
+class Lowering:
+    """How a primitive compiles.
+
+    Parameters
+    ----------
+    text : callable
+        As the module says.
+    memory : str
+        NEW, VIEW or UNKNOWN.
+    into : bool
+        Whether ``text`` takes an ``out``.
+    pointwise : bool
+        Whether each element of the result depends on the same element of the (broadcast) operands alone, and is written
+        after these are read: then ``out`` may be an operand.
+    rows : callable, optional
+        ``rows(avals, **params)`` -> the ways in which blocks of rows (of the first axis) can be computed one by one.
+        Each is a pair (carry, kind): operands with ``carry[i]`` are given a block of their rows at a time, the others
+        whole, and the result is the same rows of the whole result (kind ROWS), or a part of it that a ufunc, the kind,
+        combines with those of the other blocks.
+    scalar : str, optional
+        A Python expression for float64 scalars, such as ``"sin({0})"``; it may raise where NumPy gives inf or nan.
+    cost : float
+        About how many nanoseconds an element takes.
+    """
+
+    __slots__ = ("cost", "into", "memory", "pointwise", "rows", "scalar", "text")
+
+    def __init__(
+        self,
+        text: Callable[..., str],
+        memory: str = UNKNOWN,
+        *,
+        into: bool = False,
+        pointwise: bool = False,
+        rows: Callable[..., Ways] | None = None,
+        scalar: str | None = None,
+        cost: float = 0.3,
+    ) -> None:
+        self.text = text
+        self.memory = memory
+        self.into = into
+        self.pointwise = pointwise
+        self.rows = rows
+        self.scalar = scalar
+        self.cost = cost
+
+
+def call_of(impl: Callable[..., Any]) -> Callable[..., str]:
+    """The text rule that calls an implementation as it is."""
+
+    def text(e: Emission, out: str | None, *names: str, **params: Any) -> str:
+        keywords = [f"{k}={e.const(v)}" for k, v in params.items()]
+        return f"{e.const(impl, getattr(impl, '__name__', 'f'))}({', '.join([*names, *keywords])})"
+
+    return text

@@ -1,0 +1,93 @@
+"""Algebra: cheaper forms of the same values.
+
+    algebra : ClosedJaxpr -> ClosedJaxpr
+
+The equations are walked in order and built anew, each through the rewrite rules of its primitive (`passes/rules`). A
+rule sees the definitions of its operands. It returns an atom, or what `Builder.apply` made, or None to leave the
+equation as it is. What a rule makes is put through the rules again, so the result is a fixed point.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Jaxpr, Literal, Var
+from fungrad.passes.rules import contractions, pointwise, shapes
+
+Rule = Callable[..., Any]
+
+RULES: dict[str, list[Rule]] = {}
+for _table in (pointwise.RULES, shapes.RULES, contractions.RULES):
+    for _name, _rules in _table.items():
+        RULES.setdefault(_name, []).extend(_rules)
+
+
+class Builder:
+    """The program that is being built: definitions, how often each variable is read, and a way to add equations."""
+
+    def __init__(self, closed: ClosedJaxpr) -> None:
+        self.eqns: list[Equation] = []
+        self.definition: dict[Var, Equation] = {}
+        self.same: dict[Var, Atom] = {}
+        self.source: Any = None
+        self.uses = Counter([a for e in closed.eqns for a in e.inputs if isinstance(a, Var)])
+        self.uses.update([v for v in closed.jaxpr.outvars if isinstance(v, Var)])
+
+    def made_by(self, atom: Atom, name: str) -> Equation | None:
+        """The equation that defines an operand, if it applies the primitive of this name."""
+        eqn = self.definition.get(atom) if isinstance(atom, Var) else None
+        return eqn if eqn is not None and eqn.primitive.name == name else None
+
+    def is_used_once(self, atom: Atom) -> bool:
+        """Whether only one operand is this variable."""
+        return isinstance(atom, Var) and self.uses[atom] <= 1
+
+    def apply(self, primitive: Any, *inputs: Atom, **params: Any) -> Atom:
+        """The result of a primitive, simplified."""
+        avals = [a.aval for a in inputs]
+        out = Var(primitive.abstract(*avals, **params))
+        return self.add(Equation(primitive, inputs, params, [out], self.source))
+
+    def add(self, eqn: Equation) -> Atom:
+        """The result of an equation with one result, simplified."""
+        for rule in RULES.get(eqn.primitive.name, ()):
+            found = rule(self, eqn)
+            if found is not None:
+                assert found.aval.shape == eqn.outputs[0].aval.shape
+                return found  # type: ignore[no-any-return]
+        self.define(eqn)
+        return eqn.outputs[0]
+
+    def define(self, eqn: Equation) -> None:
+        """Append an equation as it is."""
+        self.eqns.append(eqn)
+        for v in eqn.outputs:
+            self.definition[v] = eqn
+
+
+def algebra(closed: ClosedJaxpr) -> ClosedJaxpr:
+    """The same function up to rounding, with the rewrite rules applied."""
+    jaxpr = closed.jaxpr
+    builder = Builder(closed)
+    same = builder.same
+    for eqn in jaxpr.eqns:
+        inputs = [same.get(a, a) if type(a) is Var else a for a in eqn.inputs]
+        eqn = Equation(eqn.primitive, inputs, eqn.params, eqn.outputs, eqn.source)
+        if len(eqn.outputs) != 1 or eqn.primitive.name not in RULES:
+            builder.define(eqn)
+            continue
+        builder.source = eqn.source
+        (out,) = eqn.outputs
+        found = builder.add(eqn)
+        if found is not out:
+            same[out] = found
+    outvars = [same.get(v, v) if isinstance(v, Var) else v for v in jaxpr.outvars]
+    outvars = [_typed(v, o) for v, o in zip(outvars, jaxpr.outvars, strict=True)]
+    return ClosedJaxpr(Jaxpr(jaxpr.constvars, jaxpr.invars, builder.eqns, outvars), closed.consts)
+
+
+def _typed(found: Atom, original: Atom) -> Atom:
+    assert isinstance(found, Literal) or found.aval.dtype == original.aval.dtype
+    return found

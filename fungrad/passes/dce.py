@@ -1,0 +1,24 @@
+"""Dead code: drop the equations that no result depends on.
+
+dce : ClosedJaxpr -> ClosedJaxpr
+"""
+
+from __future__ import annotations
+
+from fungrad.core.ir import ClosedJaxpr, Equation, Jaxpr, Var
+
+
+def dce(closed: ClosedJaxpr) -> ClosedJaxpr:
+    """The same function without what it does not need, constants included; the arguments stay."""
+    jaxpr = closed.jaxpr
+    needed = {v for v in jaxpr.outvars if isinstance(v, Var)}
+    kept: list[Equation] = []
+    for eqn in reversed(jaxpr.eqns):
+        if not needed.isdisjoint(eqn.outputs):
+            needed.update([v for v in eqn.inputs if isinstance(v, Var)])
+            kept.append(eqn)
+    kept.reverse()
+    consts = [(v, c) for v, c in zip(jaxpr.constvars, closed.consts, strict=True) if v in needed]
+    if len(kept) == len(jaxpr.eqns) and len(consts) == len(closed.consts):
+        return closed
+    return ClosedJaxpr(Jaxpr([v for v, _ in consts], jaxpr.invars, kept, jaxpr.outvars), [c for _, c in consts])

@@ -1,0 +1,36 @@
+"""Keys by which equal computations are found."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+
+from fungrad.core.ir import Atom, Equation, Literal
+
+
+def literal_key(value: Any) -> Hashable:
+    """Equal for the same number of the same type, bit by bit: 0.0 is not -0.0."""
+    return type(value), value.tobytes() if isinstance(value, np.generic) else repr(value)
+
+
+def atom_key(atom: Atom) -> Hashable:
+    """Equal for the same variable and for the same literal."""
+    return literal_key(atom.value) if type(atom) is Literal else atom
+
+
+def equation_key(eqn: Equation) -> Hashable | None:
+    """Equal for equations that compute the same; None if that cannot be told (a parameter that does not hash)."""
+    inputs: tuple[Hashable, ...] = tuple([atom_key(a) for a in eqn.inputs])
+    if eqn.primitive.name in _COMMUTE and id(eqn.inputs[0]) > id(eqn.inputs[1]):
+        inputs = inputs[::-1]
+    key = eqn.primitive.name, inputs, tuple(eqn.params.items()) if eqn.params else ()
+    try:
+        hash(key)
+    except TypeError:
+        return None
+    return key
+
+
+_COMMUTE = frozenset({"add", "mul"})

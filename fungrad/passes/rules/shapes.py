@@ -1,0 +1,130 @@
+"""Rewrite rules of views, broadcasts and reductions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from fungrad.core.elementwise import Elementwise, broadcast_shapes
+from fungrad.core.ir import Atom, Equation, Literal
+from fungrad.core.primitive import PRIMITIVES
+from fungrad.primitives.arithmetic import mul_p, neg_p
+from fungrad.primitives.contraction import alphabet, contract_p
+from fungrad.primitives.structural import broadcast_to_p, reduce_sum_p, reshape_p, transpose_p
+
+
+def _reshape(b: Any, eqn: Equation) -> Atom | None:
+    # reshape(x, x.shape) -> x      reshape(reshape(x)) -> reshape(x)
+    (x,) = eqn.inputs
+    shape = eqn.params["shape"]
+    if x.aval.shape == shape and not x.aval.weak:
+        return x
+    inner = b.made_by(x, "reshape")
+    return b.apply(reshape_p, inner.inputs[0], shape=shape) if inner and inner.inputs[0].aval.shape else None
+
+
+def _transpose(b: Any, eqn: Equation) -> Atom | None:
+    # transpose(x, identity) -> x      transpose(transpose(x, p), q) -> transpose(x, p[q])
+    (x,) = eqn.inputs
+    order = eqn.params["permutation"]
+    if order == tuple(range(len(order))):
+        return x
+    inner = b.made_by(x, "transpose")
+    if not inner:
+        return None
+    composed = tuple([inner.params["permutation"][k] for k in order])
+    return b.apply(transpose_p, inner.inputs[0], permutation=composed)  # type: ignore[no-any-return]
+
+
+def _broadcast(b: Any, eqn: Equation) -> Atom | None:
+    # broadcast(x, x.shape) -> x      broadcast(broadcast(x)) -> broadcast(x)
+    (x,) = eqn.inputs
+    shape = eqn.params["shape"]
+    if x.aval.shape == shape and not x.aval.weak:
+        return x
+    inner = b.made_by(x, "broadcast_to")
+    return b.apply(broadcast_to_p, inner.inputs[0], shape=shape) if inner else None
+
+
+def _source_of_broadcast(b: Any, atom: Atom) -> Atom:
+    """What an operand was broadcast of: NumPy's functions broadcast themselves."""
+    eqn = b.made_by(atom, "broadcast_to")
+    return atom if eqn is None else eqn.inputs[0]
+
+
+def _absorb_broadcasts(b: Any, eqn: Equation) -> Atom | None:
+    # f(broadcast(x), y) -> f(x, y)      f(broadcast(x)) -> broadcast(f(x))
+    out = eqn.outputs[0].aval
+    if not out.shape:
+        return None
+    sources = [_source_of_broadcast(b, a) for a in eqn.inputs]
+    if all(s is a for s, a in zip(sources, eqn.inputs, strict=True)):
+        return None
+    if any(s.aval.dtype != a.aval.dtype or s.aval.weak for s, a in zip(sources, eqn.inputs, strict=True) if s is not a):
+        return None
+    shape = broadcast_shapes(eqn.primitive.name, [s.aval.shape for s in sources])
+    if eqn.primitive.abstract(*[s.aval for s in sources]).dtype != out.dtype:
+        return None
+    small = b.apply(eqn.primitive, *sources)
+    return small if shape == out.shape else b.apply(broadcast_to_p, small, shape=out.shape)
+
+
+def _sum(b: Any, eqn: Equation) -> Atom | None:
+    (x,) = eqn.inputs
+    axes = eqn.params["axes"]
+    aval, out = x.aval, eqn.outputs[0].aval
+    if aval.dtype != out.dtype or aval.dtype.kind not in "fc":
+        return None
+    # a sum over axes of size 1 -> reshape
+    if axes and all(aval.shape[k] == 1 for k in axes):
+        return b.apply(reshape_p, x, shape=out.shape)  # type: ignore[no-any-return]
+    # sum(-x) -> -sum(x)
+    minus = b.made_by(x, "neg")
+    if minus and aval.dtype.kind == "f":
+        return b.apply(neg_p, b.apply(reduce_sum_p, minus.inputs[0], axes=axes))  # type: ignore[no-any-return]
+    return _sum_of_broadcast(b, x, axes, out) or _sum_of_products(b, x, axes)
+
+
+def _sum_of_broadcast(b: Any, x: Atom, axes: tuple[int, ...], out: Any) -> Atom | None:
+    # sum(broadcast(x)) -> n * sum(x), over the axes along which x was repeated n times
+    wide = b.made_by(x, "broadcast_to")
+    if not wide:
+        return None
+    (small,) = wide.inputs
+    shape, extra = x.aval.shape, x.aval.ndim - small.aval.ndim
+    repeated = [k for k in axes if k < extra or (small.aval.shape[k - extra] == 1 and shape[k] != 1)]
+    if not repeated or small.aval.weak:
+        return None
+    count = math.prod([shape[k] for k in repeated])
+    rest = tuple([k - extra for k in axes if k >= extra])
+    summed = b.apply(reduce_sum_p, small, axes=rest) if rest else small
+    kept = b.apply(broadcast_to_p, summed, shape=out.shape) if summed.aval.shape != out.shape else summed
+    return b.apply(mul_p, kept, Literal(count))  # type: ignore[no-any-return]
+
+
+def _sum_of_products(b: Any, x: Atom, axes: tuple[int, ...]) -> Atom | None:
+    # the sum of all elements of x * y -> the inner product of x and y
+    if len(axes) != x.aval.ndim or not b.is_used_once(x):
+        return None
+    product, power = b.made_by(x, "mul"), b.made_by(x, "square")
+    if power:
+        p = q = power.inputs[0]
+    elif product:
+        p, q = product.inputs
+    else:
+        return None
+    if p.aval.shape != x.aval.shape or q.aval.shape != x.aval.shape or p.aval.dtype != q.aval.dtype:
+        return None
+    labels = alphabet(x.aval.ndim)
+    return b.apply(contract_p, p, q, spec=f"{labels},{labels}->")  # type: ignore[no-any-return]
+
+
+RULES: dict[str, list[Any]] = {
+    "reshape": [_reshape],
+    "transpose": [_transpose],
+    "broadcast_to": [_broadcast],
+    "sum": [_sum],
+}
+for _name, _primitive in PRIMITIVES.items():
+    if isinstance(_primitive, Elementwise) or getattr(_primitive, "elementwise", False):
+        RULES[_name] = [_absorb_broadcasts]

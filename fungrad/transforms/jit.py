@@ -1,0 +1,460 @@
+"""jit: compile a function, once for each type of arguments, into a planned sequence of NumPy calls."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fungrad import tree
+from fungrad._util import describe_function, fun_name
+from fungrad.control.call import Program, call_p
+from fungrad.core.aval import ShapedArray, typeof
+from fungrad.core.primitive import OPERAND_TYPES
+from fungrad.core.record import record_jaxpr
+from fungrad.core.trace import Tracer
+from fungrad.errors import TransformTypeError, TransformValueError
+from fungrad.primitives.collectives import axes_in_scope
+from fungrad.transforms.arguments import arrays, check_callable, path_of
+from fungrad.transforms.lowered import Lowered
+
+Numbers = int | Sequence[int] | None
+Names = str | Sequence[str] | None
+
+_disabled: ContextVar[bool] = ContextVar("fungrad_disable_jit", default=False)
+
+
+class CacheInfo(NamedTuple):
+    """What `cache_info` returns: calls that found their program, calls that recorded it, and the programs kept."""
+
+    hits: int
+    misses: int
+    size: int
+
+
+class _Entry(NamedTuple):
+    """A program for one kind of arguments."""
+
+    program: Program
+    out_tree: Any
+    single: bool  # the result is one bare array
+    constants: tuple[Any, ...]  # traced values that the function closes over, operands behind the arguments
+
+
+class _Cache:
+    """The programs of one function under one set of options."""
+
+    def __init__(self) -> None:
+        self.entries: dict[Any, _Entry] = {}
+        self.hits = 0
+        self.misses = 0
+        self.lock = threading.RLock()
+
+
+_caches: weakref.WeakKeyDictionary[Any, dict[Any, _Cache]] = weakref.WeakKeyDictionary()
+_all_caches: weakref.WeakSet[_Cache] = weakref.WeakSet()
+
+
+def _cache_of(fun: Any, options: Any) -> _Cache:
+    """The cache that all jits of this function with these options share."""
+    try:
+        by_options = _caches.setdefault(fun, {})
+    except TypeError:  # not hashable, or no weak references
+        by_options = {}
+    cache = by_options.get(options)
+    if cache is None:
+        cache = by_options[options] = _Cache()
+        _all_caches.add(cache)
+    return cache
+
+
+def clear_caches() -> None:
+    """Forget every compiled program; the next call of a jitted function records it anew."""
+    for cache in list(_all_caches):
+        cache.entries.clear()
+
+
+@contextlib.contextmanager
+def disable_jit(disable: bool = True) -> Iterator[None]:
+    """Within it jitted functions run as they were written: ``print``, ``pdb`` and Python control flow work.
+
+    Examples
+    --------
+    >>> import fungrad as fg
+    >>> with fg.disable_jit():
+    ...     print(fg.jit(lambda x: x + 1.0 if x > 0 else x)(2.0))
+    3.0
+    """
+    token = _disabled.set(disable)
+    try:
+        yield
+    finally:
+        _disabled.reset(token)
+
+
+def jit(
+    fun: Callable[..., Any] | None = None,
+    static_argnums: Numbers = None,
+    static_argnames: Names = None,
+    donate_argnums: Numbers = None,
+    donate_argnames: Names = None,
+    keep_unused: bool = False,
+    inline: bool = False,
+) -> Any:
+    """Compile ``fun``: record it once for each type of arguments, optimise what was recorded, run that from then on.
+
+    Parameters
+    ----------
+    fun : callable
+        A function of pytrees of arrays without side effects. Without it, ``jit(static_argnums=...)`` is a decorator.
+    static_argnums : int or sequence of int, optional
+        Positional arguments that are passed on as they are. They must be hashable; the function is compiled for each
+        value.
+    static_argnames : str or sequence of str, optional
+        The same by name. Of static_argnums and static_argnames either gives the other where the signature tells it.
+    donate_argnums, donate_argnames : optional
+        Arguments that the caller does not need any more.
+    keep_unused : bool
+        Accepted for compatibility: unused arguments cost nothing.
+    inline : bool
+        Within another recording record the function's operations instead of a call of it.
+
+    Returns
+    -------
+    Jitted
+        A function with the arguments of ``fun``. ``lower(*args)`` shows what it compiles to, ``cache_info()`` counts,
+        ``explain(*args)`` says why a call would record anew, ``clear_cache()`` forgets.
+
+    Raises
+    ------
+    TracerBoolConversionError, TracerIntegerConversionError
+        Where ``fun`` needs the value of an array for Python's control flow: use np.where, or make it static.
+    TransformTypeError, TransformValueError
+        If a static argument is not hashable, or an argument is no array.
+
+    Notes
+    -----
+    Programs are kept by the function, the trees, shapes and dtypes of its arguments, and static values. Python numbers
+    are arguments like others: a new value does not record anew. Arrays that the function closes over are constants of
+    the program as they are when it is recorded. All transforms go through jitted functions and the other way round;
+    a derivative of a jitted function is compiled.
+
+    Examples
+    --------
+    >>> import numpy as np, fungrad as fg
+    >>> f = fg.jit(lambda x: np.sum(np.sin(x) ** 2))
+    >>> f(np.array([0.0, 1.0]))
+    np.float64(0.7080734182735712)
+    >>> fg.jit(fg.grad(f))(np.array([0.0, 1.0]))
+    array([0.        , 0.90929743])
+    """
+    options = (static_argnums, static_argnames, donate_argnums, donate_argnames)
+    if fun is None:
+        return functools.partial(
+            jit,
+            static_argnums=static_argnums,
+            static_argnames=static_argnames,
+            donate_argnums=donate_argnums,
+            donate_argnames=donate_argnames,
+            keep_unused=keep_unused,
+            inline=inline,
+        )
+    check_callable("jit", fun)
+    return Jitted(fun, *options, inline=inline)
+
+
+def _as_tuple(x: Any, kind: type, what: str) -> tuple[Any, ...]:
+    if x is None:
+        return ()
+    found = tuple(x) if isinstance(x, (tuple, list, range, set, frozenset)) else (x,)
+    if not all(isinstance(i, (kind, np.integer)) and not isinstance(i, bool) for i in found):
+        raise TransformTypeError(
+            f"fungrad.jit: {what} must be {'an integer' if kind is int else 'a name'} or several, got {x!r}"
+        )
+    return found
+
+
+class Jitted:
+    """A compiled function; see `jit`."""
+
+    def __init__(
+        self,
+        fun: Callable[..., Any],
+        static_argnums: Numbers,
+        static_argnames: Names,
+        donate_argnums: Numbers,
+        donate_argnames: Names,
+        inline: bool = False,
+    ) -> None:
+        functools.update_wrapper(self, fun, updated=())
+        self.__wrapped__ = fun
+        self._fun = fun
+        self._inline = inline
+        nums = _as_tuple(static_argnums, int, "static_argnums")
+        names = _as_tuple(static_argnames, str, "static_argnames")
+        _as_tuple(donate_argnums, int, "donate_argnums")
+        _as_tuple(donate_argnames, str, "donate_argnames")
+        self._static_nums, self._static_names = _complete(fun, nums, names)
+        self._cache = _cache_of(fun, (self._static_nums, self._static_names))
+        self._has_static = bool(self._static_nums or self._static_names)
+
+    def __repr__(self) -> str:
+        return f"<jit of {describe_function(self._fun)}>"
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def __reduce__(self) -> Any:
+        return _rebuilt, (self._fun, tuple(sorted(self._static_nums)), tuple(sorted(self._static_names)), self._inline)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the compiled function."""
+        if not kwargs and not self._has_static:
+            # Arrays and numbers as positional arguments, not traced: the way that must be quick.
+            key: list[Any] = []
+            for x in args:
+                kind = type(x)
+                if kind is np.ndarray:
+                    key.append(x.shape)
+                    key.append(x.dtype)
+                elif kind in OPERAND_TYPES:
+                    key.append(kind)
+                else:
+                    break
+            else:
+                entry = self._cache.entries.get(tuple(key))
+                if entry is not None and not _disabled.get():
+                    self._cache.hits += 1
+                    outs = entry.program.run(*args)
+                    return outs[0] if entry.single else entry.out_tree.unflatten(outs)
+        return self._call(args, kwargs)
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if _disabled.get():
+            return self._fun(*args, **kwargs)
+        call = _Arguments(self, args, kwargs)
+        if self._inline and any(type(x) is Tracer for x in call.values):
+            return self._fun(*args, **kwargs)
+        entry = self._entry(call)
+        outs = call_p.bind(*call.values, *entry.constants, program=entry.program)
+        return entry.out_tree.unflatten(outs)
+
+    def _entry(self, call: _Arguments) -> _Entry:
+        cache = self._cache
+        key = call.key()
+        entry = cache.entries.get(key)
+        if entry is not None:
+            cache.hits += 1
+            return entry
+        with cache.lock:
+            entry = cache.entries.get(key)
+            if entry is None:
+                cache.misses += 1
+                entry = _record(self._fun, call)
+                if not entry.constants:
+                    cache.entries[key] = entry
+                    quick = call.quick_key()
+                    if quick is not None:
+                        cache.entries[quick] = entry
+        return entry
+
+    def lower(self, *args: Any, **kwargs: Any) -> Lowered:
+        """What the function compiles to for arguments like these: ``as_text()``, ``cost()``, ``compile()``."""
+        call = _Arguments(self, args, kwargs)
+        entry = self._entry(call)
+        return Lowered(entry.program, entry.out_tree)
+
+    def cache_info(self) -> CacheInfo:
+        """Counts of calls that found their program and that recorded it, and the number of programs."""
+        cache = self._cache
+        return CacheInfo(cache.hits, cache.misses, len({id(e.program) for e in cache.entries.values()}))
+
+    def clear_cache(self) -> None:
+        """Forget the compiled programs of this function."""
+        self._cache.entries.clear()
+
+    def explain(self, *args: Any, **kwargs: Any) -> str:
+        """Whether a call with these arguments finds its program, and if not what is new about them."""
+        call = _Arguments(self, args, kwargs)
+        key = call.key()
+        known = [k for k in list(self._cache.entries) if isinstance(k, _Key)]
+        name = describe_function(self._fun)
+        if key in known:
+            return f"{name}: compiled for these arguments"
+        if not known:
+            return f"{name}: records for the first time"
+        nearest = min((k.differences(key) for k in known), key=len)
+        return "\n".join(
+            [f"{name}: records anew, since none of {len(known)} programs fits; the nearest differs in", *nearest]
+        )
+
+
+def _rebuilt(fun: Any, nums: tuple[int, ...], names: tuple[str, ...], inline: bool) -> Jitted:
+    return Jitted(fun, nums, names, None, None, inline)
+
+
+def _complete(fun: Any, nums: tuple[int, ...], names: tuple[str, ...]) -> tuple[frozenset[int], frozenset[str]]:
+    """The static arguments by position and by name, each completed by the other."""
+    if not nums and not names:
+        return frozenset(), frozenset()
+    try:
+        parameters = list(inspect.signature(fun).parameters.values())
+    except (TypeError, ValueError):
+        return frozenset(nums), frozenset(names)
+    positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    for i in nums:
+        if not variadic and not -len(positional) <= i < len(positional):
+            raise TransformValueError(
+                f"fungrad.jit: static_argnums={i} is out of range for {describe_function(fun)}, which takes "
+                f"{len(positional)} positional arguments"
+            )
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        unknown = [n for n in names if n not in {p.name for p in parameters}]
+        if unknown:
+            raise TransformValueError(
+                f"fungrad.jit: static_argnames={unknown} are no arguments of {describe_function(fun)}"
+            )
+    at = [i if i >= 0 else i + len(positional) for i in nums]
+    all_names = {*names, *[positional[i] for i in at if i < len(positional)]}
+    all_nums = {*at, *[k for k, n in enumerate(positional) if n in names]}
+    return frozenset(all_nums), frozenset(all_names)
+
+
+class _Key:
+    """What a program is kept by."""
+
+    __slots__ = ("_hash", "avals", "axes", "static", "treedef")
+
+    def __init__(self, treedef: Any, avals: tuple[Any, ...], static: tuple[Any, ...], axes: Any) -> None:
+        self.treedef, self.avals, self.static, self.axes = treedef, avals, static, axes
+        self._hash = hash((treedef, tuple([(a.shape, a.dtype, a.weak) for a in avals]), static, axes))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            type(other) is _Key
+            and self.avals == other.avals
+            and self.treedef == other.treedef
+            and self.static == other.static
+            and self.axes == other.axes
+        )
+
+    def differences(self, new: _Key) -> list[str]:
+        """In words, a line each."""
+        if self.treedef != new.treedef:
+            return [f"  the tree of the arguments: {new.treedef} instead of {self.treedef}"]
+        rows = []
+        example = self.treedef.unflatten(range(len(self.avals)))
+        for k, (a, b) in enumerate(zip(self.avals, new.avals, strict=True)):
+            if a != b:
+                known, found = (f"{t!r} (a Python number)" if t.weak else repr(t) for t in (a, b))
+                rows.append(
+                    f"  the type of the argument args{path_of(example, k)[3:] or ''}: {found} instead of {known}"
+                )
+        for (name, _, a), (_, _, b) in zip(self.static, new.static, strict=False):
+            if a != b:
+                rows.append(f"  the static argument {name}: {b!r} instead of {a!r}")
+        if self.axes != new.axes:
+            rows.append("  the named axes in scope")
+        return rows or ["  the static arguments"]
+
+
+class _Arguments:
+    """One call: its array leaves, and what is static."""
+
+    def __init__(self, jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        nums, names = jitted._static_nums, jitted._static_names
+        self.fun = jitted._fun
+        self.args, self.kwargs = args, kwargs
+        static = [(i, type(args[i]), args[i]) for i in sorted(nums) if i < len(args)]
+        static += [(n, type(kwargs[n]), kwargs[n]) for n in sorted(names) if n in kwargs]
+        for name, _, value in static:
+            try:
+                hash(value)
+            except TypeError:
+                raise TransformValueError(
+                    f"fungrad.jit: the static argument {name!r} of {describe_function(self.fun)} must be hashable, got "
+                    f"{type(value).__name__}: {value!r:.100}. Pass a tuple instead of a list, or do not mark it static."
+                ) from None
+        self.static = tuple(static)
+        self.nums = nums
+        self.dynamic = (
+            tuple([a for i, a in enumerate(args) if i not in nums]),
+            {k: v for k, v in kwargs.items() if k not in names},
+        )
+        leaves, self.treedef = tree.flatten(self.dynamic)
+        self.values = [_operand(self.fun, self.dynamic, k, x) for k, x in enumerate(leaves)]
+        self.avals = tuple([typeof(x) for x in self.values])
+
+    def key(self) -> _Key:
+        """What the program is kept by."""
+        return _Key(self.treedef, self.avals, self.static, axes_in_scope())
+
+    def quick_key(self) -> Any:
+        """The key of `Jitted.__call__`, if it can take such arguments."""
+        if self.kwargs or self.static or self.nums or axes_in_scope():
+            return None
+        key: list[Any] = []
+        for x in self.args:
+            if type(x) is np.ndarray:
+                key += [x.shape, x.dtype]
+            elif type(x) in OPERAND_TYPES:
+                key.append(type(x))
+            else:
+                return None
+        return tuple(key)
+
+    def rebuild(self, tracers: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments with tracers in the place of arrays."""
+        given, keywords = self.treedef.unflatten(tracers)
+        rest = iter(given)
+        statics = {name: value for name, _, value in self.static}
+        args = [self.args[i] if i in self.nums else next(rest) for i in range(len(self.args))]
+        return args, {**keywords, **{n: v for n, v in statics.items() if isinstance(n, str)}}
+
+
+def _operand(fun: Any, target: Any, k: int, x: Any) -> Any:
+    if type(x) is np.ndarray and x.dtype.kind in "biufc":
+        return x
+    if type(x) in OPERAND_TYPES and type(x) is not np.ndarray:
+        return x
+    if isinstance(x, ShapedArray):
+        return x
+    if not isinstance(x, np.ndarray) and type(x) is not Tracer and hasattr(x, "shape") and hasattr(x, "dtype"):
+        return ShapedArray(tuple(x.shape), x.dtype)
+    try:
+        (found,) = arrays("jit", fun, target, [x], "argument")
+    except TransformTypeError:
+        raise
+    except TypeError as error:
+        raise TransformTypeError(
+            f"fungrad.jit: the argument{path_of(target, k)} of {describe_function(fun)} is {type(x).__name__}: "
+            f"{x!r:.100}; expected arrays and numbers. What is not an array must be marked static "
+            "(static_argnums, static_argnames) or closed over."
+        ) from error
+    return found
+
+
+def _record(fun: Any, call: _Arguments) -> _Entry:
+    trees: list[Any] = []
+
+    def flat(*tracers: Any) -> list[Any]:
+        args, kwargs = call.rebuild(tracers)
+        out = fun(*args, **kwargs)
+        leaves, out_tree = tree.flatten(out)
+        trees.append(out_tree)
+        return arrays("jit", fun, out, leaves, "result")
+
+    closed = record_jaxpr("jit", flat, call.avals, fun)
+    program, constants = Program.closing_over(closed, fun_name(fun))
+    return _Entry(program, trees[0], tree.treedef_is_leaf(trees[0]), constants)

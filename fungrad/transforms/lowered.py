@@ -1,0 +1,62 @@
+"""What a jitted function compiles to: its jaxpr before and after the passes, the generated source, its cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fungrad import tree
+from fungrad.control.call import Program
+from fungrad.core.ir import ClosedJaxpr
+from fungrad.core.show import show
+
+
+class Lowered:
+    """The program of a jitted function for one type of arguments.
+
+    Attributes
+    ----------
+    jaxpr : ClosedJaxpr
+        As it was recorded.
+    optimized : ClosedJaxpr
+        After the passes.
+    source : str
+        The Python function that is run.
+    """
+
+    def __init__(self, program: Program, out_tree: Any) -> None:
+        self._program = program
+        self._out_tree = out_tree
+
+    @property
+    def jaxpr(self) -> ClosedJaxpr:
+        """The jaxpr as it was recorded."""
+        return self._program.closed
+
+    @property
+    def optimized(self) -> ClosedJaxpr:
+        """The jaxpr after the passes."""
+        return self._program.optimized()
+
+    @property
+    def source(self) -> str:
+        """The generated Python source."""
+        return self._program.executable().text
+
+    def as_text(self) -> str:
+        """All three, one after the other."""
+        parts = [
+            ("recorded", show(self.jaxpr)),
+            ("optimised", show(self.optimized)),
+            ("generated source", self.source),
+        ]
+        return "\n\n".join([f"# {title}\n{text}" for title, text in parts])
+
+    def compile(self) -> Any:
+        """The compiled function: takes the leaves that the arguments have, in order, and returns the result's tree."""
+        program, out_tree = self._program, self._out_tree
+        program.executable()
+
+        def compiled(*args: Any, **kwargs: Any) -> Any:
+            return out_tree.unflatten(program.run(*tree.leaves((args, kwargs))))
+
+        return compiled
