@@ -62,6 +62,10 @@ class _Emitter:
         self.slots: dict[Var, Slot] = {}
         self.names: dict[Var, str] = {}
         self.threads = thread_count()
+        self.kept = {o for v in self.returned for o in self.owners.get(v, ())}
+        """The owners of the results of the program."""
+        self._readers_of: dict[Var, list[int]] | None = None
+        self._functions: list[Source] = []
 
     # names
 
@@ -116,14 +120,6 @@ class _Emitter:
     def _in_slot(self, out: Var) -> bool:
         """Whether the memory of a result can be a slot: no result of the program lives in it."""
         return self.owners.get(out) == (out,) and out not in self.kept
-
-    @property
-    def kept(self) -> set[Var]:
-        """The owners of the results of the program."""
-        found = getattr(self, "_kept", None)
-        if found is None:
-            found = self._kept = {o for v in self.returned for o in self.owners.get(v, ())}
-        return found
 
     def _write_single(self, eqn: Equation, gone: Sequence[Var]) -> None:
         source, lowering = self.source, eqn.primitive.lowering
@@ -207,14 +203,14 @@ class _Emitter:
         }
 
     def _readers(self) -> dict[Var, list[int]]:
-        found = getattr(self, "_readers_of", None)
-        if found is None:
-            found = self._readers_of = {}
+        if self._readers_of is None:
+            found: dict[Var, list[int]] = {}
             for eqn in self.jaxpr.eqns:
                 for v in eqn.inputs:
                     if isinstance(v, Var):
                         found.setdefault(v, []).append(id(eqn))
-        return found
+            self._readers_of = found
+        return self._readers_of
 
     # results
 
@@ -283,13 +279,6 @@ class _Emitter:
             source.write("give_back(workspace)")
         source.write("return results")
 
-    _functions: list[Source]
-
-    def run(self) -> None:
-        """Emit, with a fresh list of functions."""
-        self._functions = []
-        self.emit()
-
     def make_workspace(self) -> tuple[Any, ...]:
         """The memory of one call: the arrays of the slots and, for each group, scratch arrays for each thread."""
         scratch = [tuple([loop.make_scratch() for _ in range(loop.threads(self.threads))]) for loop in self.loops]
@@ -311,7 +300,7 @@ class Executable:
         self.closed = closed
         self.name = name
         emitter = _Emitter(closed, name, safe)
-        emitter.run()
+        emitter.emit()
         self.emitter = emitter
         self.text = "\n".join(emitter.source.lines) + "\n"
         self.filename = f"<fungrad.jit of {name} at {id(self):#x}>"
@@ -334,10 +323,10 @@ class Executable:
             self._safe = Executable(self.closed, self.name, safe=True)
         return self._safe.call(*args)  # type: ignore[no-any-return]
 
-    def annotate(self, error: BaseException) -> None:
+    def annotate(self, error: BaseException | None) -> None:
         """Say in an exception where in the user's code the failing line comes from."""
         for program in (self, self._safe):
-            if program is None:
+            if program is None or error is None:
                 continue
             for frame, line in traceback.walk_tb(error.__traceback__):
                 if frame.f_code.co_filename == program.filename:

@@ -13,6 +13,7 @@ program with the residuals as constants. So nothing is computed twice, and forwa
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -64,6 +65,7 @@ class Program:
         self.out_avals = tuple([a.strong() for a in closed.out_avals])  # what it returns are NumPy's scalars
         self._made: dict[Any, Any] = {}
         self._lock = threading.RLock()
+        self._call: Callable[..., Any] | None = None
 
     @classmethod
     def closing_over(cls, closed: ClosedJaxpr, name: str) -> tuple[Program, tuple[Any, ...]]:
@@ -118,12 +120,17 @@ class Program:
 
     def run(self, *arrays: Any) -> tuple[Any, ...]:
         """Compute, on arrays."""
-        executable = self.executable()
+        call = self._call
+        if call is None:
+            call = self._call = self.executable().call
+        done = False
         try:
-            return executable.call(*arrays)  # type: ignore[no-any-return]
-        except Exception as error:
-            executable.annotate(error)
-            raise
+            results = call(*arrays)
+            done = True
+        finally:
+            if not done:
+                self.executable().annotate(sys.exception())
+        return results  # type: ignore[no-any-return]
 
     def linear_form(self, active: tuple[bool, ...]) -> LinearForm:
         """The derivative in the operands that are marked active."""
@@ -144,8 +151,8 @@ class Program:
 
             outs, tape = record_values("jit", of_active, [primals[k] for k in chosen], self)
             known: list[Any] = [None] * tape.size
-            for i, t in zip(tape.in_ids, tangents, strict=True):
-                known[i] = t
+            for k, t in zip(tape.in_ids, tangents, strict=True):
+                known[k] = t
             forward(tape.entries, known, tape.out_ids, consume=True)
             results = []
             for k, (i, aval) in enumerate(zip(tape.out_ids, self.out_avals, strict=True)):

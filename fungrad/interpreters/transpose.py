@@ -172,9 +172,9 @@ def _backward_multiple(
     for i in out_ids:
         cotangents[i] = None
     if prim.kind == "call":
-        for i, x_bar in zip(app.ids, prim.pull(app, cts), strict=True):
-            if i is not None:
-                _contribute(i, x_bar, cotangents, owned)
+        for k, x_bar in zip(app.ids, prim.pull(app, cts), strict=True):
+            if k is not None:
+                _contribute(k, x_bar, cotangents, owned)
         return
     if not isinstance(prim, General):
         raise MissingRuleError(f"primitive {prim.name!r} ({prim.kind}) with several results has no reverse rule")

@@ -74,7 +74,7 @@ def _computed(eqn: Equation, values: dict[Var, Any]) -> list[Any] | None:
     try:
         with np.errstate(all="ignore"):
             outs = eqn.primitive.bind(*operands, **eqn.params)
-    except Exception:  # it is the program's to raise, when it runs
+    except (ArithmeticError, LookupError, TypeError, ValueError):  # it is the program's to raise, when it runs
         return None
     outs = list(outs) if eqn.primitive.multiple else [outs]
     if any(not _is(out, v.aval) for out, v in zip(outs, eqn.outputs, strict=True)):

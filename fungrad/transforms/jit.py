@@ -376,7 +376,7 @@ class _Arguments:
         nums, names = jitted._static_nums, jitted._static_names
         self.fun = jitted._fun
         self.args, self.kwargs = args, kwargs
-        static = [(i, type(args[i]), args[i]) for i in sorted(nums) if i < len(args)]
+        static: list[tuple[Any, type, Any]] = [(i, type(args[i]), args[i]) for i in sorted(nums) if i < len(args)]
         static += [(n, type(kwargs[n]), kwargs[n]) for n in sorted(names) if n in kwargs]
         for name, _, value in static:
             try:

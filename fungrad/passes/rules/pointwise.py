@@ -49,7 +49,9 @@ def _over_one(b: Any, eqn: Equation) -> Atom | None:
 def _minus_zero(b: Any, eqn: Equation) -> Atom | None:
     # x - 0 -> x
     x, y = eqn.inputs
-    return x if _is(y, 0) and not math.copysign(1, float(y.value.real)) < 0 and _same_type(x, eqn) else None
+    value = _value(y)
+    exact = value is not None and value == 0 and math.copysign(1, float(value.real)) > 0
+    return x if exact and _same_type(x, eqn) else None
 
 
 def _times_minus_one(b: Any, eqn: Equation) -> Atom | None:
