@@ -20,11 +20,13 @@ from fungrad._util import describe_source
 from fungrad.compile.blocks import BlockLoop
 from fungrad.compile.executor import run_blocks, thread_count
 from fungrad.compile.memory import Slot, Workspace, deaths, owners_of
+from fungrad.compile.products import Division, division, run_product
 from fungrad.compile.schedule import Group, Step, schedule
 from fungrad.compile.source import FLOAT_ERRORS, MATH, Source, Text, is_python
 from fungrad.core.aval import ShapedArray
 from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Literal, Var
 from fungrad.core.lowering import VIEW
+from fungrad.primitives.contraction import product_of
 
 SPARE = 2
 """Workspaces that a program keeps between calls."""
@@ -132,6 +134,10 @@ class _Emitter:
             self._release(gone)
             return
         (out,) = eqn.outputs
+        divided = division(eqn) if eqn.primitive.name == "contract" else None
+        if divided is not None:
+            self._write_product(eqn, divided, gone)
+            return
         if out.aval.shape and lowering.into and self._in_slot(out):
             if lowering.pointwise:
                 self._release(gone)
@@ -147,6 +153,24 @@ class _Emitter:
         source.write(f"{source.name(out)} = {text.text()}")
         self._release(gone)
 
+    def _destination(self, out: Var) -> str:
+        """The name of new memory for a result that is to be written into."""
+        if self._in_slot(out):
+            return self._take_slot(out)
+        source, name, dtype = self.source, self.source.name(out), out.aval.dtype
+        source.write(f"{name} = {source.const(np.empty, 'empty')}({out.aval.shape}, {source.const(dtype, dtype.name)})")
+        return name
+
+    def _write_product(self, eqn: Equation, divided: Division, gone: Sequence[Var]) -> None:
+        source = self.source
+        (out,) = eqn.outputs
+        operands = [self.name(a) for a in eqn.inputs]
+        destination = self._destination(out)
+        product = source.const(product_of(eqn.params["spec"]), "product")
+        how = [product, source.const(divided, "division"), str(self.threads)]
+        source.write(f"{source.const(run_product, 'run_product')}({', '.join([*how, *operands, destination])})")
+        self._release(gone)
+
     def _hold(self, aval: ShapedArray, name: str) -> None:
         if is_python(aval):
             self.source.write(f"{name} = {'float' if aval.dtype.kind == 'f' else 'bool'}({name})")
@@ -158,17 +182,12 @@ class _Emitter:
         loop = BlockLoop(group, functions, f"group{len(self.loops)}", read_later, self.names)
         self.loops.append(loop)
         self._functions.append(functions)
-        empty = source.const(np.empty, "empty")
         arguments = []
         for v in loop.arguments:
             name = self.name(v)
             arguments.append(f"{name}.reshape(-1)" if loop.flat and v.aval.shape else name)
         for v in loop.outputs:
-            if self._in_slot(v):
-                name = self._take_slot(v)
-            else:
-                name = source.name(v)
-                source.write(f"{name} = {empty}({v.aval.shape}, {source.const(v.aval.dtype, v.aval.dtype.name)})")
+            name = self._destination(v)
             arguments.append(f"{name}.reshape(-1)" if loop.flat else name)
         part_slots = []
         for v in loop.parts:
@@ -177,7 +196,8 @@ class _Emitter:
             arguments.append(f"b{number}")
         parts = len(loop.bounds) - 1
         scratch = f"scratch{len(self.loops) - 1}"
-        call = [loop.name, str(parts), scratch, *arguments]
+        multiplies = any(e.primitive.name == "contract" for e in group.eqns)
+        call = [loop.name, str(parts), scratch, str(multiplies), *arguments]
         source.write(f"{source.const(run_blocks, 'run_blocks')}({', '.join(call)})")
         for v, slot, parts_name in part_slots:
             reduce = source.const(group.ends[v].reduce, f"{group.ends[v].__name__}_reduce")

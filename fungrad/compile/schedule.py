@@ -122,7 +122,7 @@ def _row_ways(eqn: Equation) -> list[tuple[int, tuple[bool, ...], Any]]:
     avals = [a.aval for a in eqn.inputs]
     ways = []
     for carry, kind in eqn.primitive.lowering.rows(*avals, **eqn.params):
-        sizes = {a.shape[0] for a, c in zip(avals, carry, strict=True) if c}
+        sizes = {a.shape[0] if a.shape else 1 for a, c in zip(avals, carry, strict=True) if c}
         if len(sizes) != 1 or sizes == {1}:
             continue
         (n,) = sizes
