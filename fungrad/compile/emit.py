@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import linecache
 import traceback
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +23,7 @@ from fungrad.compile.executor import run_blocks, thread_count
 from fungrad.compile.memory import Slot, Workspace, deaths, owners_of
 from fungrad.compile.products import Division, division, run_product
 from fungrad.compile.schedule import Group, Step, schedule
-from fungrad.compile.source import FLOAT_ERRORS, MATH, Source, Text, is_python
+from fungrad.compile.source import FLOAT_ERRORS, MATH, NESTING, Source, Text, is_python
 from fungrad.core.aval import ShapedArray
 from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Literal, Var
 from fungrad.core.lowering import VIEW
@@ -66,7 +67,11 @@ class _Emitter:
         self.threads = thread_count()
         self.kept = {o for v in self.returned for o in self.owners.get(v, ())}
         """The owners of the results of the program."""
-        self._readers_of: dict[Var, list[int]] | None = None
+        self._readers_of: dict[Var, list[Equation]] | None = None
+        self.uses = Counter([v for e in self.jaxpr.eqns for v in e.inputs if type(v) is Var])
+        self.uses.update(self.returned)
+        self.nested: dict[Var, tuple[str, int]] = {}
+        """Scalars that are read once: their text and how many operations it has, not yet written."""
         self._functions: list[Source] = []
 
     # names
@@ -74,6 +79,8 @@ class _Emitter:
     def name(self, atom: Atom) -> str:
         if isinstance(atom, Literal):
             return self.source.const(atom.value, "c")
+        if atom in self.nested:
+            return f"({self.nested.pop(atom)[0]})"
         return self.names.get(atom) or self.source.name(atom)
 
     def emit(self) -> None:
@@ -88,7 +95,8 @@ class _Emitter:
                 self._write_group(step, gone)
             else:
                 source.source = step.eqn.source
-                self._write_single(step.eqn, gone)
+                if not self._write_scalar(step.eqn):
+                    self._write_single(step.eqn, gone)
         source.source = None
         results = self._results()
         self._finish(body, results)
@@ -122,6 +130,27 @@ class _Emitter:
     def _in_slot(self, out: Var) -> bool:
         """Whether the memory of a result can be a slot: no result of the program lives in it."""
         return self.owners.get(out) == (out,) and out not in self.kept
+
+    def _write_scalar(self, eqn: Equation) -> bool:
+        """Write an equation of Python numbers, or keep its text for the one line that reads it; False if it is none."""
+        out = eqn.outputs[0]
+        if out.aval.shape or len(eqn.outputs) != 1:
+            return False
+        depth = 1 + sum([self.nested[v][1] for v in eqn.inputs if v in self.nested])  # type: ignore[index]
+        text = self.source.scalar(eqn, self.name, self.safe)
+        if text is None:
+            return False
+        if self.uses[out] == 1 and depth < NESTING and out not in self.returned and not self._is_repeated(out):
+            self.nested[out] = text, depth
+        else:
+            self.source.write(f"{self.source.name(out)} = {text}")
+        return True
+
+    def _is_repeated(self, var: Var) -> bool:
+        """Whether the text of the equation that reads this scalar would have it twice, or would not read it at once."""
+        (reader,) = self._readers()[var]
+        scalar = reader.primitive.lowering.scalar
+        return scalar is None or "{0}" in scalar.replace("{0}", "", 1) or "{1}" in scalar.replace("{1}", "", 1)
 
     def _write_single(self, eqn: Equation, gone: Sequence[Var]) -> None:
         source, lowering = self.source, eqn.primitive.lowering
@@ -219,16 +248,16 @@ class _Emitter:
             v
             for e in group.eqns
             for v in e.outputs
-            if v in self.returned or any(i not in mine for i in readers.get(v, ()))
+            if v in self.returned or any(id(e) not in mine for e in readers.get(v, ()))
         }
 
-    def _readers(self) -> dict[Var, list[int]]:
+    def _readers(self) -> dict[Var, list[Equation]]:
         if self._readers_of is None:
-            found: dict[Var, list[int]] = {}
+            found: dict[Var, list[Equation]] = {}
             for eqn in self.jaxpr.eqns:
                 for v in eqn.inputs:
-                    if isinstance(v, Var):
-                        found.setdefault(v, []).append(id(eqn))
+                    if type(v) is Var:
+                        found.setdefault(v, []).append(eqn)
             self._readers_of = found
         return self._readers_of
 
