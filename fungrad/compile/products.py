@@ -21,6 +21,7 @@ PART = 1 << 21
 """Multiplications of a part, at least."""
 
 PARTS = 8
+SLIM = 32
 
 
 class Division(NamedTuple):
@@ -48,7 +49,8 @@ def division(eqn: Equation) -> Division | None:
     if not result:
         return None
     label, n = result[0], eqn.outputs[0].aval.shape[0]
-    count = max(1, min(work // PART, PARTS, n // 4))
+    # A power of two, so that they share out evenly; slim parts would each prepare the other operand anew.
+    count = 1 << (max(1, min(work // PART, PARTS, n // SLIM)).bit_length() - 1)
     bounds = tuple([n * k // count for k in range(count + 1)])
     return Division(a.index(label) if label in a else None, b.index(label) if label in b else None, bounds)
 

@@ -17,8 +17,15 @@ from fungrad.primitives.exponential import reciprocal_p, sqrt_p, square_p
 
 
 def _value(atom: Atom) -> Any:
-    """The number that a literal is, or None."""
-    return atom.value if isinstance(atom, Literal) and not atom.aval.shape else None
+    """The number that a literal is, a float64 as Python's; or None."""
+    if not isinstance(atom, Literal) or atom.aval.shape:
+        return None
+    return float(atom.value) if type(atom.value) is np.float64 else atom.value
+
+
+def _like(atom: Atom, number: Any) -> Literal:
+    """A literal of the type that the one is."""
+    return Literal(number if atom.aval.weak else atom.aval.dtype.type(number))
 
 
 def _negatable(atom: Atom) -> bool:
@@ -79,9 +86,9 @@ def _negative_factor(b: Any, eqn: Equation) -> Atom | None:
     if minus_x and minus_y:
         return b.apply(eqn.primitive, minus_x.inputs[0], minus_y.inputs[0])  # type: ignore[no-any-return]
     if minus_x and _negatable(y):
-        return b.apply(eqn.primitive, minus_x.inputs[0], Literal(-y.value))  # type: ignore[no-any-return, union-attr]
+        return b.apply(eqn.primitive, minus_x.inputs[0], _like(y, -_value(y)))  # type: ignore[no-any-return]
     if minus_y and _negatable(x):
-        return b.apply(eqn.primitive, Literal(-x.value), minus_y.inputs[0])  # type: ignore[no-any-return, union-attr]
+        return b.apply(eqn.primitive, _like(x, -_value(x)), minus_y.inputs[0])  # type: ignore[no-any-return]
     if minus_x and b.is_used_once(x):
         return b.apply(neg_p, b.apply(eqn.primitive, minus_x.inputs[0], y))  # type: ignore[no-any-return]
     if minus_y and b.is_used_once(y):
@@ -105,7 +112,7 @@ def _exact_reciprocal(b: Any, eqn: Equation) -> Atom | None:
     mantissa, exponent = math.frexp(value)
     if abs(mantissa) != 0.5 or abs(exponent) > 100:
         return None
-    return b.apply(mul_p, x, Literal(1.0 / value))  # type: ignore[no-any-return]
+    return b.apply(mul_p, x, Literal(1.0 / value) if y.aval.weak else _like(y, 1.0 / value))  # type: ignore[no-any-return]
 
 
 def _double_negation(b: Any, eqn: Equation) -> Atom | None:
@@ -118,9 +125,9 @@ def _double_negation(b: Any, eqn: Equation) -> Atom | None:
     if product and _is_real(eqn) and b.is_used_once(x):
         p, q = product.inputs
         if _negatable(q):
-            return b.apply(mul_p, p, Literal(-q.value))  # type: ignore[no-any-return]
+            return b.apply(mul_p, p, _like(q, -_value(q)))  # type: ignore[no-any-return]
         if _negatable(p):
-            return b.apply(mul_p, Literal(-p.value), q)  # type: ignore[no-any-return]
+            return b.apply(mul_p, _like(p, -_value(p)), q)  # type: ignore[no-any-return]
     return None
 
 
@@ -165,7 +172,7 @@ def _powers_of_two(b: Any, eqn: Equation) -> Atom | None:
     if type(d) not in (int, float) or not _is_moderate(d):
         return None
     if abs(math.frexp(c)[0]) == 0.5 and abs(math.frexp(d)[0]) == 0.5:
-        return b.apply(mul_p, p, Literal(float(c) * float(d)))  # type: ignore[no-any-return]
+        return b.apply(mul_p, p, _like(y, c * d))  # type: ignore[no-any-return]
     return None
 
 
