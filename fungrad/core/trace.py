@@ -193,7 +193,9 @@ class Recording:
         """Make an error of NumPy that the recorded function raises say what the reason is."""
         if isinstance(raised, ValueError) and isinstance(raised.__cause__, ConcretizationTypeError):
             # z[0] = x: NumPy calls float(x), and says of the error "setting an array element with a sequence".
-            raise raised.__cause__.with_traceback(raised.__traceback__) from None
+            reason = raised.__cause__.with_traceback(raised.__traceback__)
+            raised.__cause__ = raised.__context__ = None  # it becomes the context of its cause: no cycle
+            raise reason from None
         if isinstance(raised, ValueError) and str(raised) == "array is read-only":
             raised.add_note(
                 f"{self.describe()}: functions of NumPy that do not know traced arrays are given a read-only array of "
