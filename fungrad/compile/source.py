@@ -129,10 +129,19 @@ class Text:
         In such a loop the name of the number of rows of the block.
     """
 
-    __slots__ = ("avals", "block", "eqn", "names", "out_avals", "safe", "source")
+    __slots__ = ("avals", "block", "eqn", "names", "out_avals", "rows_last", "safe", "source")
 
-    def __init__(self, source: Source, eqn: Equation, names: Any, block: str | None = None, safe: bool = False) -> None:
+    def __init__(
+        self,
+        source: Source,
+        eqn: Equation,
+        names: Any,
+        block: str | None = None,
+        safe: bool = False,
+        rows_last: bool = False,
+    ) -> None:
         self.source = source
+        self.rows_last = rows_last
         self.eqn = eqn
         self.names = names
         self.block = block
