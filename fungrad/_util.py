@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import CodeType
 from typing import Any
 
@@ -60,3 +62,16 @@ def set_name(fun: Callable[..., Any], name: str, doc: str | None = None) -> Call
     if doc is not None:
         fun.__doc__ = doc
     return fun
+
+
+@contextlib.contextmanager
+def collection_paused() -> Iterator[None]:
+    """Keep the collector of reference cycles from running again and again while many objects are made that stay."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

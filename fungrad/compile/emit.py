@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import linecache
 import traceback
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,11 +21,13 @@ from fungrad._util import describe_source
 from fungrad.compile.blocks import BlockLoop
 from fungrad.compile.executor import run_blocks, thread_count
 from fungrad.compile.memory import Slot, Workspace, deaths, owners_of
+from fungrad.compile.products import Division, division, run_product
 from fungrad.compile.schedule import Group, Step, schedule
-from fungrad.compile.source import FLOAT_ERRORS, MATH, Source, Text, is_python
+from fungrad.compile.source import FLOAT_ERRORS, MATH, NESTING, Source, Text, is_python
 from fungrad.core.aval import ShapedArray
 from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Literal, Var
 from fungrad.core.lowering import VIEW
+from fungrad.primitives.contraction import product_of
 
 SPARE = 2
 """Workspaces that a program keeps between calls."""
@@ -64,7 +67,11 @@ class _Emitter:
         self.threads = thread_count()
         self.kept = {o for v in self.returned for o in self.owners.get(v, ())}
         """The owners of the results of the program."""
-        self._readers_of: dict[Var, list[int]] | None = None
+        self._readers_of: dict[Var, list[Equation]] | None = None
+        self.uses = Counter([v for e in self.jaxpr.eqns for v in e.inputs if type(v) is Var])
+        self.uses.update(self.returned)
+        self.nested: dict[Var, tuple[str, int]] = {}
+        """Scalars that are read once: their text and how many operations it has, not yet written."""
         self._functions: list[Source] = []
 
     # names
@@ -72,6 +79,8 @@ class _Emitter:
     def name(self, atom: Atom) -> str:
         if isinstance(atom, Literal):
             return self.source.const(atom.value, "c")
+        if atom in self.nested:
+            return f"({self.nested.pop(atom)[0]})"
         return self.names.get(atom) or self.source.name(atom)
 
     def emit(self) -> None:
@@ -86,7 +95,8 @@ class _Emitter:
                 self._write_group(step, gone)
             else:
                 source.source = step.eqn.source
-                self._write_single(step.eqn, gone)
+                if not self._write_scalar(step.eqn):
+                    self._write_single(step.eqn, gone)
         source.source = None
         results = self._results()
         self._finish(body, results)
@@ -121,6 +131,27 @@ class _Emitter:
         """Whether the memory of a result can be a slot: no result of the program lives in it."""
         return self.owners.get(out) == (out,) and out not in self.kept
 
+    def _write_scalar(self, eqn: Equation) -> bool:
+        """Write an equation of Python numbers, or keep its text for the one line that reads it; False if it is none."""
+        out = eqn.outputs[0]
+        if out.aval.shape or len(eqn.outputs) != 1:
+            return False
+        depth = 1 + sum([self.nested[v][1] for v in eqn.inputs if v in self.nested])  # type: ignore[index]
+        text = self.source.scalar(eqn, self.name, self.safe)
+        if text is None:
+            return False
+        if self.uses[out] == 1 and depth < NESTING and out not in self.returned and not self._is_repeated(out):
+            self.nested[out] = text, depth
+        else:
+            self.source.write(f"{self.source.name(out)} = {text}")
+        return True
+
+    def _is_repeated(self, var: Var) -> bool:
+        """Whether the text of the equation that reads this scalar would have it twice, or would not read it at once."""
+        (reader,) = self._readers()[var]
+        scalar = reader.primitive.lowering.scalar
+        return scalar is None or "{0}" in scalar.replace("{0}", "", 1) or "{1}" in scalar.replace("{1}", "", 1)
+
     def _write_single(self, eqn: Equation, gone: Sequence[Var]) -> None:
         source, lowering = self.source, eqn.primitive.lowering
         text = Text(source, eqn, self.name, safe=self.safe)
@@ -132,6 +163,10 @@ class _Emitter:
             self._release(gone)
             return
         (out,) = eqn.outputs
+        divided = division(eqn) if eqn.primitive.name == "contract" else None
+        if divided is not None:
+            self._write_product(eqn, divided, gone)
+            return
         if out.aval.shape and lowering.into and self._in_slot(out):
             if lowering.pointwise:
                 self._release(gone)
@@ -147,6 +182,24 @@ class _Emitter:
         source.write(f"{source.name(out)} = {text.text()}")
         self._release(gone)
 
+    def _destination(self, out: Var) -> str:
+        """The name of new memory for a result that is to be written into."""
+        if self._in_slot(out):
+            return self._take_slot(out)
+        source, name, dtype = self.source, self.source.name(out), out.aval.dtype
+        source.write(f"{name} = {source.const(np.empty, 'empty')}({out.aval.shape}, {source.const(dtype, dtype.name)})")
+        return name
+
+    def _write_product(self, eqn: Equation, divided: Division, gone: Sequence[Var]) -> None:
+        source = self.source
+        (out,) = eqn.outputs
+        operands = [self.name(a) for a in eqn.inputs]
+        destination = self._destination(out)
+        product = source.const(product_of(eqn.params["spec"]), "product")
+        how = [product, source.const(divided, "division"), str(self.threads)]
+        source.write(f"{source.const(run_product, 'run_product')}({', '.join([*how, *operands, destination])})")
+        self._release(gone)
+
     def _hold(self, aval: ShapedArray, name: str) -> None:
         if is_python(aval):
             self.source.write(f"{name} = {'float' if aval.dtype.kind == 'f' else 'bool'}({name})")
@@ -158,17 +211,12 @@ class _Emitter:
         loop = BlockLoop(group, functions, f"group{len(self.loops)}", read_later, self.names)
         self.loops.append(loop)
         self._functions.append(functions)
-        empty = source.const(np.empty, "empty")
         arguments = []
         for v in loop.arguments:
             name = self.name(v)
             arguments.append(f"{name}.reshape(-1)" if loop.flat and v.aval.shape else name)
         for v in loop.outputs:
-            if self._in_slot(v):
-                name = self._take_slot(v)
-            else:
-                name = source.name(v)
-                source.write(f"{name} = {empty}({v.aval.shape}, {source.const(v.aval.dtype, v.aval.dtype.name)})")
+            name = self._destination(v)
             arguments.append(f"{name}.reshape(-1)" if loop.flat else name)
         part_slots = []
         for v in loop.parts:
@@ -177,7 +225,8 @@ class _Emitter:
             arguments.append(f"b{number}")
         parts = len(loop.bounds) - 1
         scratch = f"scratch{len(self.loops) - 1}"
-        call = [loop.name, str(parts), scratch, *arguments]
+        multiplies = any(e.primitive.name == "contract" for e in group.eqns)
+        call = [loop.name, str(parts), scratch, str(multiplies), *arguments]
         source.write(f"{source.const(run_blocks, 'run_blocks')}({', '.join(call)})")
         for v, slot, parts_name in part_slots:
             reduce = source.const(group.ends[v].reduce, f"{group.ends[v].__name__}_reduce")
@@ -199,16 +248,16 @@ class _Emitter:
             v
             for e in group.eqns
             for v in e.outputs
-            if v in self.returned or any(i not in mine for i in readers.get(v, ()))
+            if v in self.returned or any(id(e) not in mine for e in readers.get(v, ()))
         }
 
-    def _readers(self) -> dict[Var, list[int]]:
+    def _readers(self) -> dict[Var, list[Equation]]:
         if self._readers_of is None:
-            found: dict[Var, list[int]] = {}
+            found: dict[Var, list[Equation]] = {}
             for eqn in self.jaxpr.eqns:
                 for v in eqn.inputs:
-                    if isinstance(v, Var):
-                        found.setdefault(v, []).append(id(eqn))
+                    if type(v) is Var:
+                        found.setdefault(v, []).append(eqn)
             self._readers_of = found
         return self._readers_of
 

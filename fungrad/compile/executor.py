@@ -7,11 +7,14 @@ computes does not depend on how many there are: the blocks are the same, and par
 from __future__ import annotations
 
 import contextvars
+import functools
 import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+from fungrad.compile.blas import one_thread
 
 _lock = threading.Lock()
 _pools: dict[int, tuple[int, ThreadPoolExecutor]] = {}
@@ -45,21 +48,39 @@ def _pool(count: int) -> ThreadPoolExecutor:
     return known[1]
 
 
-def run_blocks(loop: Callable[..., Any], chunks: int, scratch: Sequence[Any], *arrays: Any) -> None:
-    """Call ``loop(first, last, scratch, *arrays)`` for parts of ``range(chunks)``, one part for each scratch memory."""
-    parts = min(len(scratch), chunks)
-    if parts == 1:
-        loop(0, chunks, scratch[0], *arrays)
+def run_blocks(loop: Callable[..., Any], chunks: int, scratch: Sequence[Any], multiplies: bool, *arrays: Any) -> None:
+    """Call ``loop(first, last, scratch, *arrays)`` for parts of ``range(chunks)``, one part for each scratch memory.
+
+    ``multiplies``: whether it calls BLAS.
+    """
+    count = min(len(scratch), chunks)
+    tasks = [functools.partial(loop, *_part(chunks, k, count), scratch[k], *arrays) for k in range(count)]
+    if multiplies:
+        with one_thread():
+            _run_together(tasks)
+    else:
+        _run_together(tasks)
+
+
+def run_parts(work: Callable[[int, int], Any], parts: int, threads: int) -> None:
+    """Call ``work(first, last)`` for consecutive pieces of ``range(parts)``, one for each thread."""
+    count = min(threads, parts)
+    _run_together([functools.partial(work, *_part(parts, k, count)) for k in range(count)])
+
+
+def _part(total: int, k: int, count: int) -> tuple[int, int]:
+    return total * k // count, total * (k + 1) // count
+
+
+def _run_together(tasks: Sequence[Callable[[], Any]]) -> None:
+    if len(tasks) == 1:
+        tasks[0]()
         return
-    bounds = [chunks * k // parts for k in range(parts + 1)]
-    pool = _pool(parts - 1)
-    waiting = [
-        # NumPy's errstate is a context variable.
-        pool.submit(contextvars.copy_context().run, loop, bounds[k], bounds[k + 1], scratch[k], *arrays)
-        for k in range(1, parts)
-    ]
+    pool = _pool(len(tasks) - 1)
+    # NumPy's errstate is a context variable.
+    waiting = [pool.submit(contextvars.copy_context().run, task) for task in tasks[1:]]
     try:
-        loop(0, bounds[1], scratch[0], *arrays)
+        tasks[0]()
     finally:
         for future in waiting:
             future.exception()

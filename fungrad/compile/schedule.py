@@ -65,7 +65,7 @@ class Group:
         Whether every array of rows may be taken as one long axis of elements.
     """
 
-    __slots__ = ("bit", "carried", "depends", "ends", "eqns", "flat", "inputs", "members", "rows")
+    __slots__ = ("bit", "carried", "depends", "ends", "eqns", "flat", "inputs", "members", "rows", "whole")
 
     def __init__(self, rows: int, bit: int) -> None:
         self.rows = rows
@@ -75,6 +75,7 @@ class Group:
         self.ends: dict[Var, Any] = {}
         self.members: set[Var] = set()
         self.inputs: set[Var] = set()
+        self.whole: set[Var] = set()  # what is read whole, beside the rows of others
         self.depends = 0
         self.flat = False
 
@@ -88,8 +89,8 @@ class Group:
         else:
             self.ends[out] = kind
         for v, c in zip(eqn.inputs, carry, strict=True):
-            if c and isinstance(v, Var) and v not in self.members:
-                self.inputs.add(v)
+            if isinstance(v, Var) and v not in self.members:
+                (self.inputs if c else self.whole).add(v)
 
     def row_size(self) -> int:
         """Elements of the longest row."""
@@ -122,7 +123,7 @@ def _row_ways(eqn: Equation) -> list[tuple[int, tuple[bool, ...], Any]]:
     avals = [a.aval for a in eqn.inputs]
     ways = []
     for carry, kind in eqn.primitive.lowering.rows(*avals, **eqn.params):
-        sizes = {a.shape[0] for a, c in zip(avals, carry, strict=True) if c}
+        sizes = {a.shape[0] if a.shape else 1 for a, c in zip(avals, carry, strict=True) if c}
         if len(sizes) != 1 or sizes == {1}:
             continue
         (n,) = sizes
@@ -130,6 +131,9 @@ def _row_ways(eqn: Equation) -> list[tuple[int, tuple[bool, ...], Any]]:
             x, y, out = *avals, eqn.outputs[0].aval
             if math.sqrt(x.size * y.size * max(out.size, 1)) / n > SMALL_PRODUCT:
                 continue
+        by_rows = {v for v, c in zip(eqn.inputs, carry, strict=True) if c}
+        if any(v in by_rows for v, c in zip(eqn.inputs, carry, strict=True) if not c):
+            continue
         ways.append((n, carry, kind))
     return ways
 
@@ -197,6 +201,8 @@ class _Scheduler:
             if origin is group:
                 if v not in group.members or not c:
                     return False
+            elif v in (group.whole if c else group.inputs):
+                return False  # a name for its rows, and another for all of it: not in one loop
             else:
                 mask = self.mask.get(v, 0)
                 if origin is not None and origin in self.open:

@@ -32,7 +32,11 @@ FLOAT_ERRORS = (ZeroDivisionError, OverflowError, ValueError)
 
 def is_python(aval: ShapedArray) -> bool:
     """Whether generated code holds such a value as a Python number."""
-    return not aval.shape and (aval.dtype == FLOAT or aval.dtype == BOOL)
+    return not aval.shape and (aval.dtype is FLOAT or aval.dtype is BOOL or aval.dtype in (FLOAT, BOOL))
+
+
+NESTING = 6
+"""Scalar operations that are nested in one line, at most."""
 
 
 class Source:
@@ -74,6 +78,29 @@ class Source:
             self._held.append(value)  # its id stays its own
             self.namespace[known] = value
         return known
+
+    def scalar(self, eqn: Equation, names: Any, safe: bool) -> str | None:
+        """The Python expression of an equation of float64 and bool scalars; None if it is not one of these."""
+        template = eqn.primitive.lowering.scalar
+        if template is None or safe or not is_python(eqn.outputs[0].aval):
+            return None
+        texts, floats = [], False
+        for atom in eqn.inputs:
+            aval = atom.aval
+            if not is_python(aval):
+                if aval.shape or not aval.weak or aval.dtype.kind != "i":
+                    return None
+            elif aval.dtype is not BOOL:
+                floats = True
+            if type(atom) is Literal:
+                value = atom.value
+                texts.append(self.number(value.item() if isinstance(value, np.generic) else value))
+            else:
+                texts.append(names(atom))
+        if not floats:
+            return None
+        self.may_raise = self.may_raise or "(" in template or "/" in template
+        return str(template.format(*texts))
 
     def number(self, value: Any) -> str:
         """The text of a Python number, exactly."""
@@ -139,23 +166,14 @@ class Text:
 
     def _scalar_text(self, pointwise: bool) -> str:
         prim = self.eqn.primitive
-        template = prim.lowering.scalar
-        python = all(is_python(a) or (a.weak and a.dtype.kind == "i") for a in self.avals)
-        floats = any(a.dtype == FLOAT for a in self.avals)
-        if template is not None and python and floats and all(map(is_python, self.out_avals)) and not self.safe:
-            self.source.may_raise = self.source.may_raise or "(" in template or "/" in template
-            return str(template.format(*map(self._python, self.eqn.inputs)))
+        found = None if prim.multiple else self.source.scalar(self.eqn, self.names, self.safe)
+        if found is not None:
+            return found
         if pointwise:
             text = f"{self.const(prim.impl, prim.name)}({', '.join(map(self._numpy, self.eqn.inputs))})"
         else:
             text = prim.lowering.text(self, None, *map(self._numpy, self.eqn.inputs), **self.eqn.params)
         return text if prim.multiple else self._as_held(text)
-
-    def _python(self, atom: Atom) -> str:
-        if isinstance(atom, Literal):
-            value = atom.value.item() if isinstance(atom.value, np.generic) else atom.value
-            return self.source.number(value)
-        return str(self.names(atom))
 
     def _numpy(self, atom: Atom) -> str:
         """An operand as NumPy has it: of a scalar that is held as a Python number the NumPy scalar."""

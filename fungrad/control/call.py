@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from fungrad._util import collection_paused
 from fungrad.compile.emit import Executable, build
 from fungrad.core.aval import ShapedArray, is_inexact, typeof
 from fungrad.core.evaluate import evaluate
@@ -116,7 +117,11 @@ class Program:
 
     def executable(self) -> Executable:
         """The compiled form."""
-        return self._once("executable", lambda: build(self.optimized(), self.name))  # type: ignore[no-any-return]
+        return self._once("executable", self._compiled)  # type: ignore[no-any-return]
+
+    def _compiled(self) -> Executable:
+        with collection_paused():
+            return build(self.optimized(), self.name)
 
     def run(self, *arrays: Any) -> tuple[Any, ...]:
         """Compute, on arrays."""

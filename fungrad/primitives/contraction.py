@@ -32,7 +32,8 @@ from fungrad.core.primitive import Multilinear
 from fungrad.primitives.arithmetic import mul, mul_p
 from fungrad.primitives.structural import convert
 
-Product = Callable[[Any, Any], Any]
+Product = Callable[..., Any]
+"""``product(x, y)``, or ``product(x, y, out)`` to write the result into an array."""
 
 
 @lru_cache(maxsize=4096)
@@ -69,7 +70,8 @@ def alphabet(count: int) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _plan(spec: str) -> Product:
+def product_of(spec: str) -> Product:
+    """The plan of a contraction."""
     a, b, result = parse_spec(spec)
     summed = [n for n in a if n in b and n not in result]
     if not summed:
@@ -79,13 +81,14 @@ def _plan(spec: str) -> Product:
     right = [n for n in b if n not in a]
     first = next((n for n in result if n not in batch), None)
     if first is not None and first in right:
-        flipped = _plan(f"{b},{a}->{result}")  # (x y)^T = y^T x^T: the result comes out in its own order
-        return lambda x, y: flipped(y, x)
+        flipped = product_of(f"{b},{a}->{result}")  # (x y)^T = y^T x^T: the result comes out in its own order
+        return lambda x, y, out=None: flipped(y, x, out)
     if not batch and len(left) <= 1 and len(right) <= 1 and len(summed) == 1:
         return _matrix_plan(a, b, summed[0])
     if not left and not right and a == b and list(a) != batch + summed:
         # A dot product for each element along an axis that is not the first: rows are added up, not columns walked.
-        return lambda x, y: np.einsum(f"{_ascii(a)},{_ascii(a)}->{_ascii(a, result)}", x, y)
+        subscripts = f"{_ascii(a)},{_ascii(a)}->{_ascii(a, result)}"
+        return lambda x, y, out=None: np.einsum(subscripts, x, y, out=out)
     return _merged_plan(a, b, result, batch, left, right, _order_of_sum(a, b, summed))
 
 
@@ -114,15 +117,20 @@ def _pointwise_plan(a: str, b: str, result: str) -> Product:
         return (lambda x: x[key]) if straight else (lambda x: x.transpose(order)[key])
 
     align_x, align_y = aligner(a), aligner(b)
-    return lambda x, y: np.multiply(align_x(x), align_y(y))
+    return lambda x, y, out=None: np.multiply(align_x(x), align_y(y), out)
 
 
 def _matrix_plan(a: str, b: str, summed: str) -> Product:
     """Vectors and matrices: np.dot, with transposed views."""
-    dot = np.dot
     if a[-1] == summed:
-        return dot if b[0] == summed else lambda x, y: dot(x, y.T)
-    return (lambda x, y: dot(x.T, y)) if b[0] == summed else (lambda x, y: dot(x.T, y.T))
+        return _dot if b[0] == summed else lambda x, y, out=None: _dot(x, y.T, out)
+    return (
+        (lambda x, y, out=None: _dot(x.T, y, out)) if b[0] == summed else (lambda x, y, out=None: _dot(x.T, y.T, out))
+    )
+
+
+def _dot(x: Any, y: Any, out: Any = None) -> Any:
+    return np.dot(x, y) if out is None else np.matmul(x, y, out)
 
 
 def _merged_plan(
@@ -136,9 +144,9 @@ def _merged_plan(
     to_sum, to_right = n_batch + n_left, n_batch + n_sum
     merge_x, merge_y = n_left != 1 or n_sum != 1, n_sum != 1 or len(right) != 1
     split = n_left != 1 or len(right) != 1
-    multiply: Product = _stacked_product if batch else np.dot
+    multiply: Product = _stacked_product if batch else _dot
 
-    def run(x: Any, y: Any) -> Any:
+    def run(x: Any, y: Any, out: Any = None) -> Any:
         if x_order is not None:
             x = x.transpose(x_order)
         if y_order is not None:
@@ -155,16 +163,23 @@ def _merged_plan(
             x = x.reshape((*head, math.prod(left_shape), size))
         if merge_y:
             y = y.reshape((*head, size, math.prod(right_shape)))
-        out = multiply(x, y)
+        if out is not None and out_order is None and out.flags.c_contiguous:
+            multiply(x, y, out.reshape((*x.shape[:-1], *y.shape[n_batch + 1 :])) if split else out)
+            return out
+        found = multiply(x, y)
         if split:
-            out = out.reshape((*head, *left_shape, *right_shape))[()]
-        return out if out_order is None else out.transpose(out_order)
+            found = found.reshape((*head, *left_shape, *right_shape))[()]
+        if out_order is not None:
+            found = found.transpose(out_order)
+        if out is not None:
+            out[...] = found
+        return found
 
     return run
 
 
-def _stacked_product(x: Any, y: Any) -> Any:
-    return np.matmul(_readable(x), _readable(y))
+def _stacked_product(x: Any, y: Any, out: Any = None) -> Any:
+    return np.matmul(_readable(x), _readable(y), out)
 
 
 def _readable(x: Any) -> Any:
@@ -221,7 +236,7 @@ def _contract_batch(axis: Any, batched: Sequence[bool], x: Any, y: Any, *, spec:
 
 
 def _contract_text(e: Emission, out: str | None, x: str, y: str, *, spec: str) -> str:
-    return f"{e.const(_plan(spec), 'contract')}({x}, {y})"
+    return f"{e.const(product_of(spec), 'contract')}({x}, {y}{'' if out is None else f', {out}'})"
 
 
 def _contract_rows(x: ShapedArray, y: ShapedArray, *, spec: str) -> Ways:
@@ -238,11 +253,11 @@ def _contract_rows(x: ShapedArray, y: ShapedArray, *, spec: str) -> Ways:
 
 contract_p = Multilinear(
     "contract",
-    lambda x, y, *, spec: _plan(spec)(x, y),
+    lambda x, y, *, spec: product_of(spec)(x, y),
     abstract=_contract_abstract,
     transposes=(_contract_transpose_x, _contract_transpose_y),
     batch=_contract_batch,
-    lowering=Lowering(_contract_text, NEW, rows=_contract_rows, cost=2.0),
+    lowering=Lowering(_contract_text, NEW, into=True, rows=_contract_rows, cost=2.0),
 )
 
 

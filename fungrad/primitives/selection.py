@@ -49,7 +49,12 @@ def _keep(x: np.ndarray[Any, Any], condition: Any) -> Any:
 
 
 def _where_text(e: Emission, out: str | None, condition: str, x: str, y: str) -> str:
-    return f"{e.const(np.where, 'where')}({condition}, {x}, {y})"
+    # np.where is slow where x is broadcast; copying under a mask is slow only where the mask is irregular.
+    if out is not None and 0 < e.avals[1].size < e.out_avals[0].size and e.avals[1].shape:
+        copyto = e.const(np.copyto, "copyto")
+        return f"{copyto}({out}, {y}); {copyto}({out}, {x}, where={condition})"
+    text = f"{e.const(np.where, 'where')}({condition}, {x}, {y})"
+    return text if out is None else f"{out}[...] = {text}"
 
 
 where_p = Elementwise(
@@ -58,6 +63,6 @@ where_p = Elementwise(
     None,
     lambda t, x: where(x, t, 0),
     lambda t, x: where(x, 0, t),
-    lowering=Lowering(_where_text, NEW, rows=broadcasting_rows, scalar="{1} if {0} else {2}", cost=0.5),
+    lowering=Lowering(_where_text, NEW, into=True, rows=broadcasting_rows, scalar="{1} if {0} else {2}", cost=0.5),
 )
 where: Callable[..., Any] = where_p.function

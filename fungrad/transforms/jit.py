@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-import threading
+import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fungrad import tree
-from fungrad._util import describe_function, fun_name
+from fungrad._util import collection_paused, describe_function, fun_name
 from fungrad.control.call import Program, call_p
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.primitive import OPERAND_TYPES
@@ -55,7 +55,6 @@ class _Cache:
         self.entries: dict[Any, _Entry] = {}
         self.hits = 0
         self.misses = 0
-        self.lock = threading.RLock()
 
 
 _caches: weakref.WeakKeyDictionary[Any, dict[Any, _Cache]] = weakref.WeakKeyDictionary()
@@ -212,6 +211,12 @@ class Jitted:
         return self if instance is None else functools.partial(self, instance)
 
     def __reduce__(self) -> Any:
+        module, name = getattr(self, "__module__", ""), getattr(self, "__qualname__", "")
+        found: Any = sys.modules.get(module)
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        if found is self:  # a decorated function: what has its name is this
+            return name
         return _rebuilt, (self._fun, tuple(sorted(self._static_nums)), tuple(sorted(self._static_names)), self._inline)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -253,21 +258,20 @@ class Jitted:
         if entry is not None:
             cache.hits += 1
             return entry
-        with cache.lock:
-            entry = cache.entries.get(key)
-            if entry is None:
-                cache.misses += 1
-                entry = _record(self._fun, call)
-                if not entry.constants:
-                    cache.entries[key] = entry
-                    quick = call.quick_key()
-                    if quick is not None:
-                        cache.entries[quick] = entry
+        # No lock is held while the user's function runs: it may call others, and wait for other threads.
+        cache.misses += 1
+        with collection_paused():
+            entry = _record(self._fun, call)
+        if not entry.constants:
+            entry = cache.entries.setdefault(key, entry)
+            quick = call.quick_key()
+            if quick is not None:
+                cache.entries.setdefault(quick, entry)
         return entry
 
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """What the function compiles to for arguments like these: ``as_text()``, ``cost()``, ``compile()``."""
-        call = _Arguments(self, args, kwargs)
+        call = _Arguments(self, args, kwargs, types=True)
         entry = self._entry(call)
         return Lowered(entry.program, entry.out_tree)
 
@@ -282,7 +286,7 @@ class Jitted:
 
     def explain(self, *args: Any, **kwargs: Any) -> str:
         """Whether a call with these arguments finds its program, and if not what is new about them."""
-        call = _Arguments(self, args, kwargs)
+        call = _Arguments(self, args, kwargs, types=True)
         key = call.key()
         known = [k for k in list(self._cache.entries) if isinstance(k, _Key)]
         name = describe_function(self._fun)
@@ -372,7 +376,7 @@ class _Key:
 class _Arguments:
     """One call: its array leaves, and what is static."""
 
-    def __init__(self, jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(self, jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any], types: bool = False) -> None:
         nums, names = jitted._static_nums, jitted._static_names
         self.fun = jitted._fun
         self.args, self.kwargs = args, kwargs
@@ -393,7 +397,7 @@ class _Arguments:
             {k: v for k, v in kwargs.items() if k not in names},
         )
         leaves, self.treedef = tree.flatten(self.dynamic)
-        self.values = [_operand(self.fun, self.dynamic, k, x) for k, x in enumerate(leaves)]
+        self.values = [_operand(self.fun, self.dynamic, k, x, types) for k, x in enumerate(leaves)]
         self.avals = tuple([typeof(x) for x in self.values])
 
     def key(self) -> _Key:
@@ -423,14 +427,31 @@ class _Arguments:
         return args, {**keywords, **{n: v for n, v in statics.items() if isinstance(n, str)}}
 
 
-def _operand(fun: Any, target: Any, k: int, x: Any) -> Any:
+def _operand(fun: Any, target: Any, k: int, x: Any, types: bool) -> Any:
+    """A leaf as an operand; with ``types`` it may be anything with a shape and a dtype instead of an array."""
     if type(x) is np.ndarray and x.dtype.kind in "biufc":
         return x
+    if type(x) is int and not -(2**63) <= x < 2**63:
+        raise TransformTypeError(
+            f"fungrad.jit: the argument{path_of(target, k)} of {describe_function(fun)} is the integer {x}, which does "
+            "not fit into 64 bits; pass a float, or mark it static"
+        )
     if type(x) in OPERAND_TYPES and type(x) is not np.ndarray:
         return x
     if isinstance(x, ShapedArray):
-        return x
-    if not isinstance(x, np.ndarray) and type(x) is not Tracer and hasattr(x, "shape") and hasattr(x, "dtype"):
+        if types:
+            return x
+        raise TransformTypeError(
+            f"fungrad.jit: the argument{path_of(target, k)} of {describe_function(fun)} is a type, {x!r}; a call takes "
+            "arrays. lower(*types) and explain(*types) take types."
+        )
+    if (
+        types
+        and not isinstance(x, np.ndarray)
+        and type(x) is not Tracer
+        and hasattr(x, "shape")
+        and hasattr(x, "dtype")
+    ):
         return ShapedArray(tuple(x.shape), x.dtype)
     try:
         (found,) = arrays("jit", fun, target, [x], "argument")

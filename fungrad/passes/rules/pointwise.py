@@ -9,14 +9,29 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from fungrad.core.ir import Atom, Equation, Literal
 from fungrad.primitives.arithmetic import add_p, div_p, mul_p, neg_p, sub_p
 from fungrad.primitives.exponential import reciprocal_p, sqrt_p, square_p
 
 
 def _value(atom: Atom) -> Any:
-    """The number that a literal is, or None."""
-    return atom.value if isinstance(atom, Literal) and not atom.aval.shape else None
+    """The number that a literal is, a float64 as Python's; or None."""
+    if not isinstance(atom, Literal) or atom.aval.shape:
+        return None
+    return float(atom.value) if type(atom.value) is np.float64 else atom.value
+
+
+def _like(atom: Atom, number: Any) -> Literal:
+    """A literal of the type that the one is."""
+    return Literal(number if atom.aval.weak else atom.aval.dtype.type(number))
+
+
+def _negatable(atom: Atom) -> bool:
+    """Whether a literal is a Python number whose negative is told apart from it: not the integer 0."""
+    value = _value(atom)
+    return type(value) is float or (type(value) is int and value != 0)
 
 
 def _is(atom: Atom, number: float) -> bool:
@@ -70,10 +85,10 @@ def _negative_factor(b: Any, eqn: Equation) -> Atom | None:
     minus_x, minus_y = b.made_by(x, "neg"), b.made_by(y, "neg")
     if minus_x and minus_y:
         return b.apply(eqn.primitive, minus_x.inputs[0], minus_y.inputs[0])  # type: ignore[no-any-return]
-    if minus_x and type(_value(y)) in (int, float):
-        return b.apply(eqn.primitive, minus_x.inputs[0], Literal(-y.value))  # type: ignore[no-any-return, union-attr]
-    if minus_y and type(_value(x)) in (int, float):
-        return b.apply(eqn.primitive, Literal(-x.value), minus_y.inputs[0])  # type: ignore[no-any-return, union-attr]
+    if minus_x and _negatable(y):
+        return b.apply(eqn.primitive, minus_x.inputs[0], _like(y, -_value(y)))  # type: ignore[no-any-return]
+    if minus_y and _negatable(x):
+        return b.apply(eqn.primitive, _like(x, -_value(x)), minus_y.inputs[0])  # type: ignore[no-any-return]
     if minus_x and b.is_used_once(x):
         return b.apply(neg_p, b.apply(eqn.primitive, minus_x.inputs[0], y))  # type: ignore[no-any-return]
     if minus_y and b.is_used_once(y):
@@ -91,13 +106,13 @@ def _negative_divisor(b: Any, eqn: Equation) -> Atom | None:
 def _exact_reciprocal(b: Any, eqn: Equation) -> Atom | None:
     # x / 2**k -> x * 2**-k
     x, y = eqn.inputs
-    value = _value(y)
-    if type(value) not in (int, float) or not _is_real(eqn) or value == 0 or not math.isfinite(value):
+    value, dtype = _value(y), eqn.outputs[0].aval.dtype
+    if type(value) not in (int, float) or dtype not in (np.float64, np.float32) or not math.isfinite(value):
         return None
     mantissa, exponent = math.frexp(value)
     if abs(mantissa) != 0.5 or abs(exponent) > 100:
         return None
-    return b.apply(mul_p, x, Literal(1.0 / value))  # type: ignore[no-any-return]
+    return b.apply(mul_p, x, Literal(1.0 / value) if y.aval.weak else _like(y, 1.0 / value))  # type: ignore[no-any-return]
 
 
 def _double_negation(b: Any, eqn: Equation) -> Atom | None:
@@ -109,10 +124,10 @@ def _double_negation(b: Any, eqn: Equation) -> Atom | None:
     product = b.made_by(x, "mul")
     if product and _is_real(eqn) and b.is_used_once(x):
         p, q = product.inputs
-        if type(_value(q)) in (int, float):
-            return b.apply(mul_p, p, Literal(-q.value))  # type: ignore[no-any-return]
-        if type(_value(p)) in (int, float):
-            return b.apply(mul_p, Literal(-p.value), q)  # type: ignore[no-any-return]
+        if _negatable(q):
+            return b.apply(mul_p, p, _like(q, -_value(q)))  # type: ignore[no-any-return]
+        if _negatable(p):
+            return b.apply(mul_p, _like(p, -_value(p)), q)  # type: ignore[no-any-return]
     return None
 
 
@@ -140,7 +155,7 @@ def _twice(b: Any, eqn: Equation) -> Atom | None:
 
 
 def _powers_of_two(b: Any, eqn: Equation) -> Atom | None:
-    # (x * c) * 2**k -> x * (c * 2**k), where nothing overflows
+    # (x * 2**i) * 2**k -> x * 2**(i + k) for i, k >= 0: it overflows where the one or the other does
     x, y = eqn.inputs
     if type(_value(x)) in (int, float):
         x, y = y, x
@@ -157,12 +172,12 @@ def _powers_of_two(b: Any, eqn: Equation) -> Atom | None:
     if type(d) not in (int, float) or not _is_moderate(d):
         return None
     if abs(math.frexp(c)[0]) == 0.5 and abs(math.frexp(d)[0]) == 0.5:
-        return b.apply(mul_p, p, Literal(float(c) * float(d)))  # type: ignore[no-any-return]
+        return b.apply(mul_p, p, _like(y, c * d))  # type: ignore[no-any-return]
     return None
 
 
 def _is_moderate(c: float) -> bool:
-    return c != 0 and math.isfinite(c) and 1e-6 < abs(c) < 1e6
+    return 1 <= abs(c) < 1e6
 
 
 def _small_powers(b: Any, eqn: Equation) -> Atom | None:

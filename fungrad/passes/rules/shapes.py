@@ -93,9 +93,9 @@ def _sum_of_broadcast(b: Any, x: Atom, axes: tuple[int, ...], out: Any) -> Atom 
     (small,) = wide.inputs
     shape, extra = x.aval.shape, x.aval.ndim - small.aval.ndim
     repeated = [k for k in axes if k < extra or (small.aval.shape[k - extra] == 1 and shape[k] != 1)]
-    if not repeated or small.aval.weak:
-        return None
     count = math.prod([shape[k] for k in repeated])
+    if not repeated or small.aval.weak or not count or small.aval.dtype.kind != "f":
+        return None
     rest = tuple([k - extra for k in axes if k >= extra])
     summed = b.apply(reduce_sum_p, small, axes=rest) if rest else small
     kept = b.apply(broadcast_to_p, summed, shape=out.shape) if summed.aval.shape != out.shape else summed
