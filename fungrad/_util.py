@@ -7,7 +7,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -18,12 +18,18 @@ SourceInfo = tuple[CodeType, int]
 
 def user_source(depth: int = 1) -> SourceInfo | None:
     """The innermost place on the stack that is not inside fungrad or NumPy's Python files."""
-    frame = sys._getframe(depth)
+    frame = user_frame(depth + 1)
+    return None if frame is None else (frame.f_code, frame.f_lineno)
+
+
+def user_frame(depth: int = 1) -> FrameType | None:
+    """The innermost frame on the stack that is not inside fungrad or NumPy's Python files."""
+    frame: FrameType | None = sys._getframe(depth)
     while frame is not None:
         name = frame.f_code.co_filename
         if not name.startswith(_PACKAGE) and f"{os.sep}numpy{os.sep}" not in name:
-            return frame.f_code, frame.f_lineno
-        frame = frame.f_back  # type: ignore[assignment]
+            return frame
+        frame = frame.f_back
     return None
 
 

@@ -52,11 +52,14 @@ KEYS: dict[str, Any] = {
     "twice": [0, 0],
     "column": (..., 0),
     "mask": "mask",
+    "own mask": "own mask",  # of unknown value under vmap and make_jaxpr
     "new axis": (None, slice(None)),
 }
 
 
 def _key(name: str, y: Any) -> Any:
+    if name == "own mask":
+        return y > 0.21371
     return np.arange(y.size).reshape(y.shape) % 2 == 0 if name == "mask" else KEYS[name]
 
 
@@ -92,6 +95,8 @@ def run(program: list[Step], x: Any, z: Any) -> Any:
         if kind == "name":
             pool.append(NAMES[what](y))
         else:
+            if what == "own mask" and kind == "= array":
+                kind = "*="  # what an unknown mask selects can be calculated with in augmented assignment alone
             _write(kind, y, _key(what, y), z[number % 4] * x[0, 0] if number % 3 else z[number % 4])
     return [np.sum(y * (k + 1.0)) * 1.0 for k, y in enumerate(pool)], [y * 1.0 for y in pool]
 

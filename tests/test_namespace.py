@@ -358,6 +358,75 @@ def test_fill_diagonal_and_copies_instead_of_writing():
     assert not y.any()
 
 
+def _parts_slice(y, x):
+    y[1:] += x
+
+
+def _parts_column(y, x):
+    y[:, [0, 2]] -= x[0]
+
+
+def _parts_integers(y, x):
+    y[[0, 0, 2]] *= x
+
+
+def _parts_mask(y, x):
+    y[np.array([True, False, True])] /= x
+
+
+def _parts_row(y, x):
+    y[1] += x
+    y[1] **= 2
+
+
+def _parts_all(y, x):
+    y[...] += x
+
+
+PARTS = [_parts_slice, _parts_column, _parts_integers, _parts_mask, _parts_row, _parts_all]
+
+
+@pytest.mark.parametrize("write", PARTS, ids=lambda f: f.__name__)
+def test_the_first_traced_value_may_come_by_augmented_assignment_to_a_part(write):
+    """``y[1:] += x``: the part, a view of y or a copy, is given back to y before anybody sees it."""
+    x = numpy.array([0.5, -1.0, 2.0])
+
+    def fill(np_, x):
+        y = np_.ones((3, 3))
+        write(y, x)
+        return y
+
+    f = lambda x: fill(np, x)
+    expected = fill(numpy, x)
+    for _ in range(12):  # also when Python has specialised the code
+        value, tangent = fg.jvp(f, (x,), (numpy.cos(x),))
+    numpy.testing.assert_allclose(value, expected)
+    difference = (fill(numpy, x + 1e-6 * numpy.cos(x)) - fill(numpy, x - 1e-6 * numpy.cos(x))) / 2e-6
+    numpy.testing.assert_allclose(tangent, difference, atol=1e-7)
+    numpy.testing.assert_allclose(fg.vmap(f)(x[None])[0], expected)
+    numpy.testing.assert_allclose(fg.vmap(fg.jacrev(f))(x[None])[0], fg.jacfwd(f)(x))
+
+
+def test_a_part_with_a_name_of_its_own_is_refused():
+    """``row = y[1]; row += x`` would have to change y."""
+
+    def f(x):
+        y = np.zeros((3, 3))
+        row = y[1]
+        row += x
+        return y
+
+    def in_a_list(x):
+        y = np.zeros(3)
+        parts = [y[1:]]
+        parts[0] += x[1:]
+        return y
+
+    for fun in (f, in_a_list):
+        with pytest.raises(errors.UnsupportedOperationError, match=rf"in {fun.__name__}\).*a view, or is one"):
+            fg.grad(lambda x, fun=fun: fun(x).sum())(numpy.ones(3))
+
+
 def test_plain_views_of_a_filled_array_never_show_old_elements():
     """A counted view is an error that says what to write; another one reads nan; C code raises."""
     for wrong in (

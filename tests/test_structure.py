@@ -19,7 +19,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 # A module imports only from its own layer and those before it.
 LAYERS = [
-    {"errors", "_util"},
+    {"errors", "_util", "_executing"},
     {"tree", "tree_util"},
     {"core"},
     {"primitives"},

@@ -1,9 +1,8 @@
 """The text of a group: a loop over blocks of rows.
 
-    def group(first, last, scratch, v1, v2, ...):       parts first ... last-1 of the rows
-        for part in range(first, last):
-            for i in range(starts[part], starts[part + 1], block):
-                ...                                      the equations on rows i ... j-1
+    def group(part, scratch, v1, v2, ...):
+        for i in range(bounds[part], bounds[part + 1], block):
+            ...                                              the equations on rows i ... j-1
 
 What passes between the equations goes into scratch arrays of one block each, which stay in the cache. Rows are cut into
 at most `PARTS` parts, whatever the number of threads: a result that is combined of parts is the same for any of them.
@@ -124,7 +123,7 @@ class BlockLoop:
 
     def _write_body(self) -> None:
         group, body = self.group, self._body
-        body.indent = " " * 12
+        body.indent = " " * 8
         self._load_inputs()
         last_use: dict[Var, int] = {}
         root: dict[Var, Var] = {}
@@ -213,20 +212,18 @@ class BlockLoop:
         source.source = None
         outer = [source.name(v) for v in (*self.arguments, *self.outputs, *self.parts)]
         source.indent = ""
-        source.write(f"def {self.name}({', '.join(['first', 'last', 'scratch', *outer])}):")
+        source.write(f"def {self.name}({', '.join(['part', 'scratch', *outer])}):")
         source.indent = "    "
         n = len(self.scratch.rows)
         whole = [f"t{k}" for k in range(n)]
         current = [f"s{k}" for k in range(n)]
         if n:
             source.write(f"({', '.join(whole)},) = scratch")
-        source.write("for part in range(first, last):")
-        source.indent = " " * 8
         source.write(
             f"start, stop = {source.const(self.bounds, 'bounds')}[part], {source.const(self.bounds)}[part + 1]"
         )
         source.write(f"for i in range(start, stop, {self.block}):")
-        source.indent = " " * 12
+        source.indent = " " * 8
         source.write(f"j = min(i + {self.block}, stop)")
         source.write("m = j - i")
         if n:

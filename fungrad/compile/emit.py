@@ -32,6 +32,9 @@ from fungrad.primitives.contraction import product_of
 SPARE = 2
 """Workspaces that a program keeps between calls."""
 
+HEAVY = 1 << 12
+"""Bytes of an array from which on it is worth a line to let it go."""
+
 _PROGRAM = "program"
 
 
@@ -63,6 +66,10 @@ class _Emitter:
         self.owners = owners_of(self.jaxpr)
         self.returned = {v for v in self.jaxpr.outvars if isinstance(v, Var)}
         self.slots: dict[Var, Slot] = {}
+        self.held: dict[Var, list[str]] = {}
+        """Names of the arrays in the memory of an owner that is neither a slot nor a result."""
+        self.fresh = self.peak = 0
+        """Bytes of new arrays outside of the workspace, now and at most."""
         self.names: dict[Var, str] = {}
         self.threads = thread_count()
         self.kept = {o for v in self.returned for o in self.owners.get(v, ())}
@@ -89,7 +96,7 @@ class _Emitter:
         for var, value in zip(jaxpr.constvars, self.closed.consts, strict=True):
             self.names[var] = source.const(value, "constant")
         dead = deaths([s.eqns for s in self.steps], self.owners, jaxpr.outvars)
-        body = self._begin()
+        self._begin()
         for step, gone in zip(self.steps, dead, strict=True):
             if isinstance(step, Group):
                 self._write_group(step, gone)
@@ -99,9 +106,9 @@ class _Emitter:
                     self._write_single(step.eqn, gone)
         source.source = None
         results = self._results()
-        self._finish(body, results)
+        self._finish(results)
 
-    def _begin(self) -> int:
+    def _begin(self) -> None:
         source = self.source
         source.indent = "    "
         for var in self.jaxpr.invars:
@@ -110,7 +117,6 @@ class _Emitter:
                 source.write(f"{name} = {'float' if aval.dtype.kind == 'f' else 'bool'}({name})")
             elif not aval.shape and not aval.weak:
                 source.write(f"{name} = {source.const(np.asarray, 'asarray')}({name})[()]")
-        return 0
 
     # equations
 
@@ -119,6 +125,29 @@ class _Emitter:
             slot = self.slots.pop(v, None)
             if slot is not None:
                 self.workspace.give_back(slot)
+            names = self.held.pop(v, None)
+            if names is not None:
+                self.source.write(f"del {', '.join(names)}")
+                self.fresh -= v.aval.size * v.aval.dtype.itemsize
+
+    def _assign(self, out: Var, text: str) -> None:
+        """Give a result its name; large arrays that are no results of the program are let go when they are dead."""
+        name = self.source.name(out)
+        self.source.write(f"{name} = {text}")
+        self._note(out, name)
+
+    def _note(self, out: Var, name: str) -> None:
+        owners = self.owners.get(out, ())
+        if out in owners:
+            self.fresh += out.aval.size * out.aval.dtype.itemsize
+            self.peak = max(self.peak, self.fresh)
+            if out not in self.kept and out.aval.size * out.aval.dtype.itemsize >= HEAVY:
+                self.held[out] = [name]
+                return
+        for owner in owners:
+            if owner in self.held:
+                self.held[owner].append(name)
+                return
 
     def _take_slot(self, out: Var) -> str:
         slot, number = self.workspace.take(out.aval)
@@ -160,6 +189,7 @@ class _Emitter:
             source.write(f"({', '.join(names)},) = {text.text()}")
             for v, name in zip(eqn.outputs, names, strict=True):
                 self._hold(v.aval, name)
+                self._note(v, name)
             self._release(gone)
             return
         (out,) = eqn.outputs
@@ -179,16 +209,16 @@ class _Emitter:
                 source.write(text.text(name))
                 self._release(gone)
             return
-        source.write(f"{source.name(out)} = {text.text()}")
+        self._assign(out, text.text())
         self._release(gone)
 
     def _destination(self, out: Var) -> str:
         """The name of new memory for a result that is to be written into."""
         if self._in_slot(out):
             return self._take_slot(out)
-        source, name, dtype = self.source, self.source.name(out), out.aval.dtype
-        source.write(f"{name} = {source.const(np.empty, 'empty')}({out.aval.shape}, {source.const(dtype, dtype.name)})")
-        return name
+        source, dtype = self.source, out.aval.dtype
+        self._assign(out, f"{source.const(np.empty, 'empty')}({out.aval.shape}, {source.const(dtype, dtype.name)})")
+        return source.name(out)
 
     def _write_product(self, eqn: Equation, divided: Division, gone: Sequence[Var]) -> None:
         source = self.source
@@ -206,7 +236,7 @@ class _Emitter:
 
     def _write_group(self, group: Group, gone: Sequence[Var]) -> None:
         source = self.source
-        read_later = self._read_outside(group)
+        read_later = self.read_outside(group)
         functions = Source(source)
         loop = BlockLoop(group, functions, f"group{len(self.loops)}", read_later, self.names)
         self.loops.append(loop)
@@ -236,12 +266,12 @@ class _Emitter:
         self._release(gone)
 
     def _store_end(self, v: Var, text: str) -> None:
-        name = self.source.name(v)
         if is_python(v.aval):
             text = f"float({text})" if v.aval.dtype.kind == "f" else f"bool({text})"
-        self.source.write(f"{name} = {text}")
+        self._assign(v, text)
 
-    def _read_outside(self, group: Group) -> set[Var]:
+    def read_outside(self, group: Group) -> set[Var]:
+        """The results of a group that anything outside of it reads."""
         mine = {id(e) for e in group.eqns}
         readers = self._readers()
         return {
@@ -294,7 +324,7 @@ class _Emitter:
 
     # assembly
 
-    def _finish(self, body: int, results: list[str]) -> None:
+    def _finish(self, results: list[str]) -> None:
         source = self.source
         lines, sources = source.lines, source.sources
         source.lines, source.sources = [], []
@@ -323,10 +353,17 @@ class _Emitter:
         source.indent = "    "
         if guarded:
             source.write(f"except {source.const(FLOAT_ERRORS, 'FLOAT_ERRORS')}:")
+            if uses_workspace:
+                source.write("    give_back(workspace)")
             source.write(f"    return safe({arguments})")
         if uses_workspace:
             source.write("give_back(workspace)")
         source.write("return results")
+
+    def peak_bytes(self) -> int:
+        """The most memory that a call takes beyond its arguments: workspace, scratch arrays, new arrays."""
+        scratch = sum([loop.scratch.row_bytes() * loop.block * loop.threads(self.threads) for loop in self.loops])
+        return self.workspace.bytes + scratch + self.peak
 
     def make_workspace(self) -> tuple[Any, ...]:
         """The memory of one call: the arrays of the slots and, for each group, scratch arrays for each thread."""

@@ -2,22 +2,23 @@
 
 NumPy lets go of Python's global lock inside its loops, so that blocks of arrays run at the same time. What a thread
 computes does not depend on how many there are: the blocks are the same, and parts are combined in their order.
+
+The parts of a job are taken one by one by whoever is free. The thread that calls works too, and does not wait for
+helpers that have not begun: where another process has the other core, it does all of the job itself.
 """
 
 from __future__ import annotations
 
 import contextvars
 import functools
+import itertools
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import Any
 
 from fungrad.compile.blas import one_thread
-
-_lock = threading.Lock()
-_pools: dict[int, tuple[int, ThreadPoolExecutor]] = {}
 
 
 def thread_count() -> int:
@@ -36,53 +37,114 @@ def thread_count() -> int:
     return os.cpu_count() or 1
 
 
-def _pool(count: int) -> ThreadPoolExecutor:
-    """The pool of this process: threads do not survive a fork."""
-    known = _pools.get(os.getpid())
-    if known is None or known[0] < count:
-        with _lock:
-            known = _pools.get(os.getpid())
-            if known is None or known[0] < count:
-                _pools.clear()
-                known = _pools[os.getpid()] = count, ThreadPoolExecutor(count, "fungrad")
-    return known[1]
+class _Job:
+    """Parts of a computation that any thread may take: ``work(k, helper)`` for each part k, by helper 0, 1, ..."""
+
+    def __init__(self, work: Callable[[int, int], Any], parts: int) -> None:
+        self._work = work
+        self._parts = parts
+        self._take = itertools.count().__next__
+        self._lock = threading.Lock()
+        self._running = 0
+        self._closed = False
+        self._done = threading.Lock()
+        self._done.acquire()
+        self._error: BaseException | None = None
+
+    def run(self, helper: int) -> None:
+        """Take parts until there are none."""
+        work, take, parts = self._work, self._take, self._parts
+        while (k := take()) < parts:
+            work(k, helper)
+
+    def help(self, helper: int) -> None:
+        """The same in another thread, unless the job is done."""
+        with self._lock:
+            if self._closed:
+                return
+            self._running += 1
+        try:
+            self.run(helper)
+        except BaseException as error:  # handed to the thread that waits
+            self._error = error
+        finally:
+            with self._lock:
+                self._running -= 1
+                if self._closed and not self._running:
+                    self._done.release()
+
+    def finish(self) -> None:
+        """Refuse new helpers and wait for those that have begun."""
+        with self._lock:
+            self._closed = True
+            waits = self._running > 0
+        if waits:
+            self._done.acquire()
+        if self._error is not None:
+            raise self._error
 
 
-def run_blocks(loop: Callable[..., Any], chunks: int, scratch: Sequence[Any], multiplies: bool, *arrays: Any) -> None:
-    """Call ``loop(first, last, scratch, *arrays)`` for parts of ``range(chunks)``, one part for each scratch memory.
+class _Helpers:
+    """Threads that wait for jobs."""
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[Callable[[], Any]] = SimpleQueue()
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def ask(self, job: _Job, helpers: int) -> None:
+        """Let this many helpers take parts of the job."""
+        if self._count < helpers:
+            with self._lock:
+                while self._count < helpers:
+                    threading.Thread(target=self._serve, name="fungrad", daemon=True).start()
+                    self._count += 1
+        for k in range(1, helpers + 1):
+            # NumPy's errstate is a context variable.
+            self._queue.put(functools.partial(contextvars.copy_context().run, job.help, k))
+
+    def _serve(self) -> None:
+        get = self._queue.get
+        while True:
+            get()()
+
+
+_helpers: dict[int, _Helpers] = {}
+
+
+def _run(work: Callable[[int, int], Any], parts: int, threads: int) -> None:
+    """Run a job on this thread and helpers."""
+    if threads == 1 or parts == 1:
+        for k in range(parts):
+            work(k, 0)
+        return
+    helpers = _helpers.get(os.getpid())  # threads do not survive a fork
+    if helpers is None:
+        helpers = _helpers.setdefault(os.getpid(), _Helpers())
+    job = _Job(work, parts)
+    helpers.ask(job, min(threads, parts) - 1)
+    try:
+        job.run(0)
+    finally:
+        job.finish()
+
+
+def run_blocks(loop: Callable[..., Any], parts: int, scratch: Sequence[Any], multiplies: bool, *arrays: Any) -> None:
+    """Call ``loop(part, scratch, *arrays)`` for each part, on as many threads as there are scratch memories.
 
     ``multiplies``: whether it calls BLAS.
     """
-    count = min(len(scratch), chunks)
-    tasks = [functools.partial(loop, *_part(chunks, k, count), scratch[k], *arrays) for k in range(count)]
+
+    def work(part: int, helper: int) -> None:
+        loop(part, scratch[helper], *arrays)
+
     if multiplies:
         with one_thread():
-            _run_together(tasks)
+            _run(work, parts, len(scratch))
     else:
-        _run_together(tasks)
+        _run(work, parts, len(scratch))
 
 
-def run_parts(work: Callable[[int, int], Any], parts: int, threads: int) -> None:
-    """Call ``work(first, last)`` for consecutive pieces of ``range(parts)``, one for each thread."""
-    count = min(threads, parts)
-    _run_together([functools.partial(work, *_part(parts, k, count)) for k in range(count)])
-
-
-def _part(total: int, k: int, count: int) -> tuple[int, int]:
-    return total * k // count, total * (k + 1) // count
-
-
-def _run_together(tasks: Sequence[Callable[[], Any]]) -> None:
-    if len(tasks) == 1:
-        tasks[0]()
-        return
-    pool = _pool(len(tasks) - 1)
-    # NumPy's errstate is a context variable.
-    waiting = [pool.submit(contextvars.copy_context().run, task) for task in tasks[1:]]
-    try:
-        tasks[0]()
-    finally:
-        for future in waiting:
-            future.exception()
-    for future in waiting:
-        future.result()
+def run_parts(work: Callable[[int], Any], parts: int, threads: int) -> None:
+    """Call ``work(part)`` for each part."""
+    _run(lambda part, helper: work(part), parts, threads)

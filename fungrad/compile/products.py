@@ -61,14 +61,13 @@ def run_product(product: Callable[..., Any], division: Division, threads: int, x
     x_before = None if x_axis is None else (slice(None),) * x_axis
     y_before = None if y_axis is None else (slice(None),) * y_axis
 
-    def parts(first: int, last: int) -> None:
-        for k in range(first, last):
-            rows = slice(bounds[k], bounds[k + 1])
-            product(
-                x if x_before is None else x[(*x_before, rows)],
-                y if y_before is None else y[(*y_before, rows)],
-                out[rows],
-            )
+    def part(k: int) -> None:
+        rows = slice(bounds[k], bounds[k + 1])
+        product(
+            x if x_before is None else x[(*x_before, rows)],
+            y if y_before is None else y[(*y_before, rows)],
+            out[rows],
+        )
 
     with one_thread():
-        run_parts(parts, len(bounds) - 1, threads)
+        run_parts(part, len(bounds) - 1, threads)

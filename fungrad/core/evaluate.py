@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fungrad.core.ir import Atom, ClosedJaxpr, Literal, Var
+from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Literal, Var
 
 
 def evaluate(closed: ClosedJaxpr, args: Sequence[Any]) -> list[Any]:
@@ -23,11 +23,22 @@ def evaluate(closed: ClosedJaxpr, args: Sequence[Any]) -> list[Any]:
         return atom.value if type(atom) is Literal else env[atom]  # type: ignore[index]
 
     for eqn, dead in zip(jaxpr.eqns, jaxpr.last_uses(), strict=True):
-        out = eqn.primitive.bind(*map(read, eqn.inputs), **eqn.params)
+        if eqn.primitive.overwrites and reads_last(eqn, dead):
+            cell = [env.pop(eqn.inputs[0])]  # type: ignore[arg-type]
+            out = eqn.primitive.bind_last(cell, *map(read, eqn.inputs[1:]), **eqn.params)
+            del cell
+        else:
+            out = eqn.primitive.bind(*map(read, eqn.inputs), **eqn.params)
         if eqn.primitive.multiple:
             env.update(zip(eqn.outputs, out, strict=True))
         else:
             env[eqn.outputs[0]] = out
         for var in dead:
-            del env[var]
+            env.pop(var, None)
     return [read(v) for v in jaxpr.outvars]
+
+
+def reads_last(eqn: Equation, dead: Sequence[Var]) -> bool:
+    """Whether nothing else reads the first operand of an equation with these last uses, not even its other operands."""
+    first, *others = eqn.inputs
+    return any(v is first for v in dead) and all(v is not first for v in others)

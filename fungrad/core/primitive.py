@@ -67,6 +67,7 @@ class Primitive:
 
     kind = "primitive"
     collective = False  # True for those that combine the elements of a named batch axis
+    overwrites = False  # True for those with `bind_last` and `batch_last`, which take the first operand from a list
 
     def __init__(
         self,

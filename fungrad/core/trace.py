@@ -29,7 +29,6 @@ freed as soon as neither the user nor a residual needs it, and there are no refe
 from __future__ import annotations
 
 import itertools
-import opcode
 import sys
 import threading
 import weakref
@@ -39,6 +38,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fungrad._executing import is_subscript
 from fungrad._util import SourceInfo, describe_function, describe_source, here
 from fungrad.core.aval import Shape, ShapedArray, typeof
 from fungrad.core.memory import Snapshots
@@ -56,13 +56,6 @@ Entry = tuple[Any, Any, Any]
 
 OBJECTS = 4096
 """NumPy functions that do not know tracers are given up to this many elements, each a traced scalar, one by one."""
-
-_SUBSCRIPTS = {
-    opcode.opmap[name]
-    for name in ("BINARY_SUBSCR", "STORE_SUBSCR", "BINARY_OP" if sys.version_info >= (3, 14) else "STORE_SUBSCR")
-    if name in opcode.opmap
-}
-"""What Python executes where ``plain[x]`` stands: then NumPy wants indices."""
 
 
 class Application(NamedTuple):
@@ -191,7 +184,24 @@ class Recording:
         self.append = _Refusal(self.transform, self.fun, entries if self.abstract else [])
         self.ended = True
         self.constants = _Constants()
+        raised = sys.exception()
+        if raised is not None and raised.__traceback__ and raised.__traceback__.tb_frame is sys._getframe(1):
+            self._explain(raised)
         return entries
+
+    def _explain(self, raised: BaseException) -> None:
+        """Make an error of NumPy that the recorded function raises say what the reason is."""
+        if isinstance(raised, ValueError) and isinstance(raised.__cause__, ConcretizationTypeError):
+            # z[0] = x: NumPy calls float(x), and says of the error "setting an array element with a sequence".
+            reason = raised.__cause__.with_traceback(raised.__traceback__)
+            raised.__cause__ = raised.__context__ = None  # it becomes the context of its cause: no cycle
+            raise reason from None
+        if isinstance(raised, ValueError) and str(raised) == "array is read-only":
+            raised.add_note(
+                f"{self.describe()}: functions of NumPy that do not know traced arrays are given a read-only array of "
+                "the elements. Instead of rng.permutation(x), rng.shuffle(x) write x[rng.permutation(len(x))]; where "
+                "an array is to be written into, give one by fungrad.numpy.asarray(x)."
+            )
 
     def describe(self) -> str:
         """``fungrad.vmap of f (file.py:3)``, for messages."""
@@ -364,29 +374,35 @@ class Tracer:
         """An object array of the elements, for NumPy functions that do not know tracers."""
         if dtype is not None and np.dtype(dtype) != np.dtype(object):
             raise TracerArrayConversionError(
-                f"NumPy asked for a plain array of {np.dtype(dtype)} in place of a traced array of type "
-                f"{self.aval!r} at {here()}; its derivative would be lost. Leave dtype= out (x.astype(dtype) converts "
-                "a traced array), or use fungrad.numpy.asarray, fungrad.numpy.array. To cut the derivative on purpose "
-                "use fungrad.stop_gradient(x) where values are known."
+                f"NumPy asked for a plain array of {np.dtype(dtype)} in place of {self._described()} at {here()}; its "
+                "derivative would be lost. Leave dtype= out (x.astype(dtype) converts a traced array), or use "
+                "fungrad.numpy.asarray, fungrad.numpy.array. Instead of plain[i] = x make the array with "
+                "np.zeros_like(x) or fungrad.numpy.zeros, which take traced values; instead of rng.normal(x, s) write "
+                "x + s * rng.normal(size=x.shape). To cut the derivative on purpose use fungrad.stop_gradient(x) "
+                "where values are known."
             )
-        frame = sys._getframe(1)
-        if dtype is None and frame.f_code.co_code[frame.f_lasti] in _SUBSCRIPTS:
+        if dtype is None and is_subscript(sys._getframe(1)):
+            instead = (
+                "instead of plain[mask] write np.where(mask, plain, other); instead of plain[mask] = v make the array "
+                "with np.zeros_like(x) or fungrad.numpy.zeros, which take traced masks"
+                if self.dtype.kind == "b"
+                else "instead of plain[x] write fungrad.numpy.take(plain, x)"
+            )
             raise TracerIntegerConversionError(
-                f"plain[x] at {here()}: a plain NumPy array cannot be indexed with a traced array of type "
-                f"{self.aval!r}; instead of plain[x] write fungrad.numpy.take(plain, x)."
+                f"plain[x] at {here()}: a plain NumPy array cannot be indexed with {self._described()}; {instead}."
             )
         if self.dtype.kind == "c":
             raise TracerArrayConversionError(
-                f"NumPy asked for the elements of a traced array of type {self.aval!r} one by one at {here()}: .real "
-                "and .imag of an array of objects would be wrong for complex numbers. Instead of np.array, np.asarray "
-                "use fungrad.numpy.asarray or np.stack, np.concatenate; instead of plain.dot(x) write plain @ x."
+                f"NumPy asked for the elements of {self._described()} one by one at {here()}: .real and .imag of an "
+                "array of objects would be wrong for complex numbers. Instead of np.array, np.asarray use "
+                "fungrad.numpy.asarray or np.stack, np.concatenate; instead of plain.dot(x) write plain @ x."
             )
         if self.size > OBJECTS:
             raise TracerArrayConversionError(
-                f"NumPy asked for an array of the {self.size} elements of a traced array of type {self.aval!r} at "
-                f"{here()}: more than {OBJECTS} are not taken apart. Instead of np.array, np.asarray use "
-                "fungrad.numpy.asarray or np.stack, np.concatenate; instead of plain.dot(x) write plain @ x; instead "
-                "of plain[x] write fungrad.numpy.take(plain, x)."
+                f"NumPy asked for an array of the {self.size} elements of {self._described()} at {here()}: more than "
+                f"{OBJECTS} are not taken apart. Instead of np.array, np.asarray use fungrad.numpy.asarray or "
+                "np.stack, np.concatenate; instead of plain.dot(x) write plain @ x; instead of plain[x] write "
+                "fungrad.numpy.take(plain, x)."
             )
         elements = self.elements()
         if copy:
@@ -421,11 +437,14 @@ class Tracer:
 
     def _would_drop(self, call: str, hint: str) -> ConcretizationTypeError:
         return ConcretizationTypeError(
-            f"{call} at {here()} would turn a traced array of type {self.aval!r} (made by "
-            f"{self.recording.describe()}) into a plain number and silently drop its derivative. {hint}; z[i] = x "
-            "into a plain NumPy array also calls it: build the array with np.stack or np.where instead. To cut the "
+            f"{call} at {here()} would turn {self._described()} into a plain number and silently drop its derivative. "
+            f"{hint}; z[i] = x into a plain NumPy array also calls it: make z with np.zeros_like(x) or "
+            "fungrad.numpy.zeros, which take traced values, or build it with np.stack or np.where. To cut the "
             "derivative on purpose use fungrad.stop_gradient(x)."
         )
+
+    def _described(self) -> str:
+        return f"a traced array of type {self.aval!r} (made by {self.recording.describe()})"
 
     def recording_that_hides(self) -> Recording:
         """The abstract recording because of which the value is not known."""

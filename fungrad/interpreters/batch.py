@@ -10,10 +10,12 @@ does the rest. The other primitives declare their rules.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from fungrad.core.aval import typeof
 from fungrad.core.elementwise import Elementwise
+from fungrad.core.evaluate import reads_last
 from fungrad.core.ir import Atom, ClosedJaxpr, Literal, Var
 from fungrad.primitives.structural import reshape
 
@@ -37,11 +39,21 @@ def batch(
         return (atom.value, False) if type(atom) is Literal else env[atom]  # type: ignore[index]
 
     for eqn, dead in zip(jaxpr.eqns, jaxpr.last_uses(), strict=True):
+        prim = eqn.primitive
+        cell = []
+        if prim.overwrites and reads_last(eqn, dead):
+            first = eqn.inputs[0]
+            cell.append(env[first][0])  # type: ignore[index]
+            env[first] = (None, env[first][1])  # type: ignore[index]
         pairs = [read(a) for a in eqn.inputs]
         flags = [b for _, b in pairs]
         operands = [x for x, _ in pairs]
-        prim, mapped = eqn.primitive, any(flags)
-        if not mapped:
+        mapped = any(flags)
+        if cell:
+            last = partial(prim.batch_last, axis, flags) if mapped else prim.bind_last
+            out = last(cell, *operands[1:], **eqn.params)
+            cell.clear()
+        elif not mapped:
             out = prim.bind(*operands, **eqn.params)
         elif getattr(prim, "elementwise", False) or isinstance(prim, Elementwise):
             out = prim.bind(*align(operands, flags))

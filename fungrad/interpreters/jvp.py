@@ -58,6 +58,9 @@ def forward(
                     total = t if total is None else add(total, t)
             tangents[out_id] = total
             continue
+        if prim.overwrites and payload.ids[0] in last_read:
+            tangents[out_id] = _overwritten(prim, payload, tangents)
+            continue
         ins = [None if i is None else tangents[i] for i in payload.ids]
         if all(t is None for t in ins):
             continue
@@ -175,6 +178,23 @@ def _drain(entries: list[Entry]) -> Iterator[Entry]:
     entries.reverse()
     while entries:
         yield entries.pop()
+
+
+def _overwritten(prim: Any, app: Application, tangents: list[Any]) -> Any:
+    """The tangent of an array with some elements replaced, in the memory of the array's: it is read for the last time.
+
+    Unless something else refers to that memory, a view for one; see `Replacement.bind_last`.
+    """
+    x_id, v_id, *_ = app.ids
+    v_dot = None if v_id is None else tangents[v_id]
+    if v_dot is None:
+        if x_id is None or tangents[x_id] is None:
+            return None
+        v_dot = zeros(typeof(app.operands[1]))
+    x_dot = [zeros(typeof(app.operands[0])) if x_id is None or tangents[x_id] is None else tangents[x_id]]
+    if x_id is not None:
+        tangents[x_id] = None
+    return prim.bind_last(x_dot, v_dot, *app.operands[2:], **app.params)
 
 
 def tangent_of(prim: Any, app: Application, tangents: list[Any]) -> Any:

@@ -6,7 +6,9 @@ Traced arrays go through NumPy itself, so ``import numpy as np`` does in most pr
 own functions, which find the rules for traced arrays by NumPy's two protocols (see ``dispatch``). There are also
 
 * constructors whose arrays have ``.at`` and take traced values by assignment, and that build arrays of traced parts,
-  which NumPy cannot dispatch: `array`, `asarray`, `zeros`, `full`, ... (see ``constructors``);
+  which NumPy cannot dispatch: `array`, `asarray`, `zeros`, `full`, ... (see ``constructors``). What is computed from
+  them outside of recordings is plain, so that arithmetic is as fast as NumPy's: ``asarray(y).at``. Every traced array
+  has ``.at``;
 * functions with arguments that jax.numpy has and NumPy has not (see ``extras`` and ``sized``).
 
 Semantics are NumPy's: 64-bit types, IndexError out of bounds, in-place functions that write in place. The namespace

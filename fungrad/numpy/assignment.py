@@ -17,15 +17,15 @@ import numpy as np
 
 from fungrad._util import here
 from fungrad.core.aliasing import assign
-from fungrad.core.aval import FLOAT, ShapedArray, typeof
+from fungrad.core.aval import FLOAT, typeof
 from fungrad.core.trace import Tracer, known_value
 from fungrad.errors import ConcretizationTypeError, UnsupportedOperationError
 from fungrad.numpy.indexing import plan_of
+from fungrad.numpy.masked import MaskedElements, for_each, is_unknown_mask, where_masked
 from fungrad.numpy.shaping import as_array
 from fungrad.primitives import structural
 from fungrad.primitives.arithmetic import floor_divide, remainder
 from fungrad.primitives.assignment import Replacement, put, put_p, put_slice, put_slice_p
-from fungrad.primitives.selection import where
 from fungrad.primitives.structural import broadcast_to, convert
 
 
@@ -66,15 +66,16 @@ def fitting(x: Tracer, value: Any, shape: Any) -> Any:
 
 
 def _set_where(x: Tracer, mask: Tracer, value: Any) -> bool:
-    """``x[mask] = number`` with a mask of unknown value: how many are true is no matter."""
-    shape = mask.shape
-    if mask.dtype.kind != "b" or not isinstance(known_value(mask), ShapedArray) or typeof(as_array(value)).shape:
-        return False
-    if not shape or shape != x.shape[: len(shape)]:
-        return False
-    new = fitting(x, value, ())
-    spread = structural.expand_dims(mask, tuple(range(len(shape), len(x.shape)))) if len(shape) < len(x.shape) else mask
-    write(x, where(spread, new, x))
+    """``x[mask] = value`` with a mask of unknown value; False if it is one value for each selected element."""
+    rest = x.shape[mask.ndim :]
+    if type(value) is MaskedElements and value.mask is mask:
+        new = fitting(x, value.elements, x.shape)
+    else:
+        value = for_each(value, rest)
+        if value is None:
+            return False
+        new = fitting(x, value, rest)
+    write(x, where_masked(mask, new, x, x.ndim))
     return True
 
 
@@ -82,7 +83,7 @@ def setitem(x: Tracer, key: Any, value: Any) -> None:
     """``x[key] = value`` for any key that NumPy accepts."""
     if (type(key) is int or type(key) is tuple) and _set_element(x, key, value):
         return
-    if type(key) is Tracer and _set_where(x, key, value):
+    if is_unknown_mask(key, x.shape) and _set_where(x, key, value):
         return
     plan = plan_of(key, x.shape)
     if not plan.arrays:

@@ -330,7 +330,7 @@ class _Concatenator:
         self._numpys = numpys
 
     def __getitem__(self, key: Any) -> Any:
-        return joined(self._numpys[unwrapped(key)])
+        return new(joined(self._numpys[unwrapped(key)]))
 
     def __len__(self) -> int:
         return 0

@@ -88,7 +88,7 @@ def array_ufunc(self: Tracer, ufunc: np.ufunc, method: str, *inputs: Any, **kwar
         load_later("numpy.ufunc")
     if "out" in kwargs and method == "__call__":
         kwargs["seen"] = references(kwargs), sys._getframe(1)
-    if "out" in kwargs:
+    elif "out" in kwargs:
         kwargs["out"] = tuple([as_target(o, *inputs) for o in kwargs["out"]])
     elif method == "at":
         inputs = (as_target(inputs[0], *inputs[1:]), *inputs[1:])

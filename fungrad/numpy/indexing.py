@@ -18,12 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from fungrad._util import here
 from fungrad.core.aliasing import returns_views, view
 from fungrad.core.aval import Shape, ShapedArray, typeof
 from fungrad.core.trace import Tracer, known_value
-from fungrad.errors import NonConcreteBooleanIndexError
 from fungrad.numpy.dispatch import implements
+from fungrad.numpy.masked import MaskedElements, in_augmented_assignment, is_unknown_mask, unknown
 from fungrad.numpy.shaping import as_array, ravel, refuse
 from fungrad.primitives import structural
 from fungrad.primitives.indexing import check_bounds, gather, index_within, scatter_add, take_along
@@ -45,6 +44,8 @@ def getitem(x: Any, key: Any) -> Any:
         if shape:
             y = structural.slice_(x, (_position(key, 0, shape[0]),))
             return y if len(shape) == 1 else view(x, y, lambda parent: getitem(parent, key))
+    if is_unknown_mask(key, x.shape) and in_augmented_assignment():
+        return MaskedElements(x, key)
     plan = plan_of(key, x.shape)
     y = structural.slice_(x, plan.basic) if plan.basic else x
     if plan.flips:
@@ -202,12 +203,7 @@ def known_mask(mask: Any, call: str) -> np.ndarray[Any, Any]:
     mask = as_array(mask)
     value = known_value(mask)
     if isinstance(value, ShapedArray):
-        raise NonConcreteBooleanIndexError(
-            f"{call} at {here()}: the mask of type {value!r} is traced and its value is not known, because "
-            f"{mask.recording_that_hides().describe()} records without values, so the result's shape is unknown too. "
-            "Keep the shape and use np.where(mask, x, 0) (np.sum(np.where(mask, x, 0)) for a sum over the selected); "
-            "or keep what the mask depends on out of the transform."
-        )
+        raise unknown(mask, call)
     return np.asarray(value)
 
 

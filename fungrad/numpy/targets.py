@@ -2,6 +2,7 @@
 
     np.add(x, y, out=t)        a traced t takes the result, cast and broadcast as NumPy does
     a += x                     with a plain array a: Python gives the name a to the traced result
+    y[key] += x                Python assigns the traced result to y[key]
     np.add(x, y, out=a)        with a plain array a: refused, as a would keep its old elements
 
 A plain array cannot hold traced elements. In the second case that is no matter as long as nobody else refers to the
@@ -11,13 +12,13 @@ what it is for an array that has one name.
 
 from __future__ import annotations
 
-import opcode
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 import numpy as np
 
+from fungrad._executing import is_augmented, operates_augmented
 from fungrad._util import here
 from fungrad.core.aval import typeof
 from fungrad.core.buffers import as_target
@@ -28,8 +29,6 @@ from fungrad.numpy.dispatch import references
 from fungrad.numpy.shaping import as_array
 from fungrad.primitives.selection import where as select
 from fungrad.primitives.structural import broadcast_to, convert
-
-_BINARY_OP = opcode.opmap["BINARY_OP"]
 
 
 class _Probe:
@@ -49,12 +48,30 @@ def _of_a_temporary() -> int:
     return int(np.add(1, _Probe(), out=np.zeros(1)))  # type: ignore[call-overload]
 
 
-_ONE_NAME, _TEMPORARY = _of_one_name(), _of_a_temporary()
+def _of_a_part() -> int:
+    class Parts:
+        """Gives new arrays."""
+
+        def __getitem__(self, key: int) -> Any:
+            return np.zeros(1)
+
+        def __setitem__(self, key: int, value: Any) -> None:
+            self.count = int(value)
+
+    parts = Parts()
+    parts[0] += _Probe()
+    return parts.count
 
 
-def is_augmented(frame: FrameType) -> bool:
-    """Whether the frame executes ``a op= b`` just now."""
-    return frame.f_code.co_code[frame.f_lasti] == _BINARY_OP
+_ONE_NAME, _TEMPORARY, _OF_A_PART = _of_one_name(), _of_a_temporary(), _of_a_part()
+
+
+def is_part(count: int, frame: FrameType) -> bool:
+    """Whether an array with so many references is the ``y[key]`` of ``y[key] op= x``.
+
+    It need not take the result itself, since Python assigns that to y[key] next.
+    """
+    return count <= _OF_A_PART and operates_augmented(frame)
 
 
 def into(name: str, result: Any, target: Any, mask: Any = True, casting: Any = "same_kind") -> Any:

@@ -25,6 +25,7 @@ import fungrad.numpy.reductions as reductions
 import fungrad.numpy.targets as targets
 from fungrad._util import here
 from fungrad.core.aval import ShapedArray, typeof
+from fungrad.core.buffers import as_target
 from fungrad.core.primitive import as_operand
 from fungrad.core.trace import known_value
 from fungrad.errors import ConcretizationTypeError, UnsupportedOperationError
@@ -75,6 +76,8 @@ def call(ufunc: np.ufunc, *inputs: Any, **arguments: Any) -> Any:
     out, mask = arguments.pop("out", None), arguments.pop("where", True)
     seen = arguments.pop("seen", None)
     if out is not None:
+        if seen is not None and not targets.is_part(*seen):
+            out = tuple([as_target(o, *inputs) for o in out])
         if seen is not None and type(out[0]) is np.ndarray and not out[0].dtype.hasobject:
             targets.check_plain(name, mask is not True, *seen)
         results = call(ufunc, *inputs, **arguments)

@@ -8,7 +8,8 @@ addressed twice the last one stands, as in NumPy, and the others have no effect 
 cotangent of x is that of the result with zeros at the replaced elements, that of v is what stands there.
 
 To copy all of x for each element would make a loop that fills an array quadratic in its size. An array that only one
-tracer refers to, and a cotangent that only the backward walk refers to, are written into instead; see `Replacement`.
+tracer refers to, a cotangent that only the backward walk refers to, and a tangent or a value that only the interpreter
+refers to which reads it for the last time, are written into instead; see `Replacement`.
 """
 
 from __future__ import annotations
@@ -39,13 +40,18 @@ def _count(x: Tracer) -> int:
     return sys.getrefcount(x.value)
 
 
-def _calibrated() -> int:
-    """What `_count` gives for an array that a tracer alone refers to; -1, which never is, without the global lock."""
+def _count_in(cell: list[Any]) -> int:
+    return sys.getrefcount(cell[0])
+
+
+def _calibrated(count: Callable[[Any], int], holder: Any) -> int:
+    """What ``count`` gives if the holder alone refers to its array; -1, which never is, without the global lock."""
     locked: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
-    return _count(Tracer(None, 0, np.zeros(2))) if locked() else -1  # type: ignore[arg-type]
+    return count(holder) if locked() else -1
 
 
-_ALONE = _calibrated()
+_ALONE = _calibrated(_count, Tracer(None, 0, np.zeros(2)))  # type: ignore[arg-type]
+_ALONE_IN = _calibrated(_count_in, [np.zeros(2)])
 
 
 def _is_own(x: Any) -> bool:
@@ -65,21 +71,35 @@ class Replacement(Linear):
         ``key(*indices, **params)``: what NumPy takes for the replaced elements.
     taken : callable
         ``taken(ct, x, v, *indices, **params)``: the cotangent of v, in memory of its own.
+    behind : callable
+        ``behind(**params)``: the parameters where x and v have a batch axis in front and no index has.
+    with_indices : callable, optional
+        ``with_indices(axis, batched, x, v, *indices, **params)``: the batching rule where an index has one.
     """
 
+    overwrites = True
+
     def __init__(
-        self, name: str, *, key: Callable[..., Any], taken: Callable[..., Any], batch: Callable[..., Any]
+        self,
+        name: str,
+        *,
+        key: Callable[..., Any],
+        taken: Callable[..., Any],
+        behind: Callable[..., dict[str, Any]],
+        with_indices: Callable[..., Any] | None = None,
     ) -> None:
         super().__init__(
             name,
             self._replaced,
             abstract=lambda x, v, *indices, **params: ShapedArray(x.shape, x.dtype),
             transpose=self._transposed,
-            batch=batch,
+            batch=self._batched,
             linear_in=(0, 1),
         )
         self.key = key
         self.taken = taken
+        self.behind = behind
+        self.with_indices = with_indices
 
     def _replaced(self, x: Any, v: Any, *indices: Any, **params: Any) -> Any:
         out = np.array(x)
@@ -88,6 +108,32 @@ class Replacement(Linear):
 
     def _transposed(self, ct: Any, x: ShapedArray, v: ShapedArray, *indices: Any, **params: Any) -> Any:
         return self.bind(ct, zeros(v), *indices, **params), self.taken(ct, x, v, *indices, **params)
+
+    def _batched(self, axis: Any, batched: Sequence[bool], x: Any, v: Any, *indices: Any, **params: Any) -> Any:
+        if self.with_indices is not None and any(batched[2:]):
+            return self.with_indices(axis, batched, x, v, *indices, **params)
+        return self.bind(*_both_batched(axis, batched, x, v), *indices, **self.behind(**params))
+
+    def bind_last(self, cell: list[Any], v: Any, *indices: Any, **params: Any) -> Any:
+        """Apply to the one element of a list: in its own memory, if nothing but the list refers to it."""
+        if sys.getrefcount(cell[0]) == _ALONE_IN:
+            if type(cell[0]) is Tracer:
+                if self.overwrite(cell[0], v, *indices, **params):
+                    return cell[0]
+            elif _is_own(cell[0]) and type(v) is not Tracer and newest(indices) is None:
+                cell[0][self.key(*indices, **params)] = v
+                return cell[0]
+        return self.bind(cell[0], v, *indices, **params)
+
+    def batch_last(
+        self, axis: Any, batched: Sequence[bool], cell: list[Any], v: Any, *indices: Any, **params: Any
+    ) -> Any:
+        """The batched application to the one element of a list, as `bind_last`."""
+        if not batched[0] or any(batched[2:]):
+            return self.batch(axis, batched, cell[0], v, *indices, **params)
+        if not batched[1]:
+            v = broadcast_to(v, (axis.size, *typeof(v).shape))
+        return self.bind_last(cell, v, *indices, **self.behind(**params))
 
     def overwrite(self, x: Tracer, v: Any, *indices: Any, **params: Any) -> bool:
         """Make x stand for the result by writing into its array; False, and nothing done, unless x alone refers to it.
@@ -137,7 +183,7 @@ put_slice_p = Replacement(
     "put_slice",
     key=lambda *, index: slice_key(index),
     taken=_slice_taken,
-    batch=lambda axis, batched, x, v, *, index: put_slice(*_both_batched(axis, batched, x, v), (None, *index)),
+    behind=lambda *, index: {"index": (None, *index)},
 )
 
 
@@ -184,8 +230,6 @@ def _put_taken(ct: Any, x: ShapedArray, v: ShapedArray, *indices: Any, start: in
 
 def _put_batch(axis: Any, batched: Sequence[bool], x: Any, v: Any, *indices: Any, start: int, unique: bool) -> Any:
     x, v = _both_batched(axis, batched, x, v)
-    if not any(batched[2:]):
-        return put(x, v, *indices, axis=start + 1, unique=unique)
     aligned = [iota(axis.size, index_rank(indices, batched[2:])), *align_indices(indices, batched[2:])]
     out = put(moveaxis(x, 0, start), moveaxis(v, 0, start), *aligned, axis=start, unique=unique)
     return moveaxis(out, start, 0)
@@ -195,7 +239,8 @@ put_p = Replacement(
     "put",
     key=lambda *indices, start, unique: key_of(indices, start),
     taken=_put_taken,
-    batch=_put_batch,
+    behind=lambda *, start, unique: {"start": start + 1, "unique": unique},
+    with_indices=_put_batch,
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fungrad import tree
+from fungrad.compile.cost import Cost, cost_of
 from fungrad.control.call import Program
 from fungrad.core.ir import ClosedJaxpr
 from fungrad.core.show import show
@@ -41,6 +42,10 @@ class Lowered:
     def source(self) -> str:
         """The generated Python source."""
         return self._program.executable().text
+
+    def cost(self) -> Cost:
+        """Floating-point operations, bytes moved and the peak of memory, in all and for each equation; it prints."""
+        return cost_of(self._program.executable())
 
     def as_text(self) -> str:
         """All three, one after the other."""

@@ -46,6 +46,23 @@ def _broadcast(b: Any, eqn: Equation) -> Atom | None:
     return b.apply(broadcast_to_p, inner.inputs[0], shape=shape) if inner else None
 
 
+def _is_everything(index: Any, shape: tuple[int, ...]) -> bool:
+    return all(part is None or part == (0, n, 1) for part, n in zip(index, shape, strict=False))
+
+
+def _slice(b: Any, eqn: Equation) -> Atom | None:
+    # x[:] -> x
+    (x,) = eqn.inputs
+    return x if _is_everything(eqn.params["index"], x.aval.shape) else None
+
+
+def _unslice(b: Any, eqn: Equation) -> Atom | None:
+    # zeros with x written everywhere -> x
+    (x,) = eqn.inputs
+    shape = eqn.params["shape"]
+    return x if x.aval.shape == shape and _is_everything(eqn.params["index"], shape) and not x.aval.weak else None
+
+
 def _source_of_broadcast(b: Any, atom: Atom) -> Atom:
     """What an operand was broadcast of: NumPy's functions broadcast themselves."""
     eqn = b.made_by(atom, "broadcast_to")
@@ -124,6 +141,8 @@ RULES: dict[str, list[Any]] = {
     "transpose": [_transpose],
     "broadcast_to": [_broadcast],
     "sum": [_sum],
+    "slice": [_slice],
+    "unslice": [_unslice],
 }
 for _name, _primitive in PRIMITIVES.items():
     if isinstance(_primitive, Elementwise) or getattr(_primitive, "elementwise", False):
