@@ -9,10 +9,12 @@ helpers that have not begun: where another process has the other core, it does a
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import functools
 import itertools
 import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
@@ -63,11 +65,13 @@ class _Job:
             if self._closed:
                 return
             self._running += 1
+        finished = False
         try:
             self.run(helper)
-        except BaseException as error:  # handed to the thread that waits
-            self._error = error
+            finished = True
         finally:
+            if not finished:
+                self._error = sys.exception()  # for the thread that waits
             with self._lock:
                 self._running -= 1
                 if self._closed and not self._running:
@@ -106,7 +110,9 @@ class _Helpers:
     def _serve(self) -> None:
         get = self._queue.get
         while True:
-            get()()
+            # The error of a part is raised where it is waited for.
+            with contextlib.suppress(Exception):
+                get()()
 
 
 _helpers: dict[int, _Helpers] = {}
