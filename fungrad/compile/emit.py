@@ -28,6 +28,7 @@ from fungrad.core.aval import ShapedArray
 from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Literal, Var
 from fungrad.core.lowering import VIEW
 from fungrad.primitives.contraction import product_of
+from fungrad.primitives.structural import broadcast_to_p
 
 SPARE = 2
 """Workspaces that a program keeps between calls."""
@@ -297,6 +298,10 @@ class _Emitter:
         """The text of each result; those that would share memory with something are copied."""
         taken: set[Var] = {*self.jaxpr.invars, *self.jaxpr.constvars}
         memory = {v: e.primitive.lowering.memory for e in self.jaxpr.eqns for v in e.outputs}
+        repeats: set[Atom] = set()  # broadcast views: one element stands at many places, and they are read-only
+        for e in self.jaxpr.eqns:
+            if e.primitive is broadcast_to_p or (e.primitive.lowering.memory == VIEW and e.inputs[0] in repeats):
+                repeats.update(e.outputs)
         texts = []
         for atom in self.jaxpr.outvars:
             name, aval = self.name(atom), atom.aval
@@ -304,7 +309,7 @@ class _Emitter:
                 texts.append(self._scalar_result(atom, name))
                 continue
             owners = self.owners.get(atom, ()) if isinstance(atom, Var) else ()
-            if isinstance(atom, Literal) or not taken.isdisjoint(owners):
+            if isinstance(atom, Literal) or atom in repeats or not taken.isdisjoint(owners):
                 texts.append(f"{name}.copy()")
             elif owners == (atom,) or (memory.get(atom) == VIEW and _whole(owners, aval)):
                 texts.append(name)

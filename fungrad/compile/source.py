@@ -9,6 +9,8 @@ Values in generated code
 
 from __future__ import annotations
 
+import builtins
+import keyword
 import math
 from collections.abc import Sequence
 from types import BuiltinMethodType
@@ -34,6 +36,8 @@ def is_python(aval: ShapedArray) -> bool:
     """Whether generated code holds such a value as a Python number."""
     return not aval.shape and (aval.dtype is FLOAT or aval.dtype is BOOL or aval.dtype in (FLOAT, BOOL))
 
+
+_RESERVED = frozenset([*dir(builtins), *keyword.kwlist, "take", "make", "give_back", "safe", "part", "scratch"])
 
 NESTING = 6
 """Scalar operations that are nested in one line, at most."""
@@ -73,7 +77,8 @@ class Source:
         known = self._const_names.get(key)
         if known is None:
             name = name if name.isidentifier() and not name.startswith("_") else "f"
-            known = name if name not in self.namespace else f"{name}_{len(self.namespace)}"
+            taken = name in self.namespace or name in _RESERVED
+            known = f"{name}_{len(self.namespace)}" if taken else name
             self._const_names[key] = known
             self._held.append(value)  # its id stays its own
             self.namespace[known] = value

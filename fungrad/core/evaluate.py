@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Literal, Var
+from fungrad.core.trace import Recording, Tracer
 
 
 def evaluate(closed: ClosedJaxpr, args: Sequence[Any]) -> list[Any]:
@@ -22,7 +23,10 @@ def evaluate(closed: ClosedJaxpr, args: Sequence[Any]) -> list[Any]:
     def read(atom: Atom) -> Any:
         return atom.value if type(atom) is Literal else env[atom]  # type: ignore[index]
 
+    recording = rules_recording(args)
     for eqn, dead in zip(jaxpr.eqns, jaxpr.last_uses(), strict=True):
+        if recording is not None:
+            recording.source = eqn.source
         if eqn.primitive.overwrites and reads_last(eqn, dead):
             cell = [env.pop(eqn.inputs[0])]  # type: ignore[arg-type]
             out = eqn.primitive.bind_last(cell, *map(read, eqn.inputs[1:]), **eqn.params)
@@ -42,3 +46,15 @@ def reads_last(eqn: Equation, dead: Sequence[Var]) -> bool:
     """Whether nothing else reads the first operand of an equation with these last uses, not even its other operands."""
     first, *others = eqn.inputs
     return any(v is first for v in dead) and all(v is not first for v in others)
+
+
+def rules_recording(operands: Any) -> Recording | None:
+    """The recording of rules (not of the user's code) that operations on these operands end in, on whatever level."""
+    for x in operands:
+        while type(x) is Tracer:
+            if x.recording.abstract:
+                if not x.recording.of_user:
+                    return x.recording
+                break
+            x = x.value
+    return None

@@ -151,7 +151,8 @@ def record_abstract(prim: Primitive, recording: Recording, operands: tuple[Any, 
             user_source(2),
         )
     else:
-        known, source = tuple([x if i is None else a for x, a, i in zip(operands, avals, ids, strict=True)]), None
+        known = tuple([x if i is None else a for x, a, i in zip(operands, avals, ids, strict=True)])
+        source = recording.source
     if prim.multiple:
         out_ids = tuple([recording.fresh() for _ in outs])
         recording.append((prim, out_ids, Application(ids, known, params, outs, source)))

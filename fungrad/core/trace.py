@@ -118,6 +118,7 @@ class Recording:
         "level",
         "lock",
         "of_user",
+        "source",
         "transform",
     )
 
@@ -134,6 +135,8 @@ class Recording:
         self.transform = transform
         self.fun = fun
         self.of_user = of_user
+        self.source: SourceInfo | None = None
+        """Where in the user's code the equation comes from whose rules are recorded (not `of_user`)."""
         self.ended = False
         self.constants = _Constants()
 
@@ -202,6 +205,12 @@ class Recording:
                 "the elements. Instead of rng.permutation(x), rng.shuffle(x) write x[rng.permutation(len(x))]; where "
                 "an array is to be written into, give one by fungrad.numpy.asarray(x)."
             )
+
+    def way_out(self) -> str:
+        """How an argument's value becomes known, for messages."""
+        if self.transform == "jit":
+            return "mark the argument that it depends on as static (static_argnums, static_argnames)"
+        return "keep that argument out of the transform (in_axes=None and grad inside, a closure, functools.partial)"
 
     def describe(self) -> str:
         """``fungrad.vmap of f (file.py:3)``, for messages."""
@@ -343,8 +352,7 @@ class Tracer:
                 f"the truth value of a traced array of type {value!r} is not known at {here()}, because "
                 f"{self.recording_that_hides().describe()} records without values. "
                 "Instead of `if`/`while`/`and`/`or`/`min`/`max`/`assert` on it use np.where(condition, a, b), "
-                "np.logical_and/or, np.minimum/maximum; or keep that argument out of the transform "
-                "(in_axes=None and grad inside, a closure, functools.partial)."
+                f"np.logical_and/or, np.minimum/maximum; or {self.recording_that_hides().way_out()}."
             )
         return bool(value)
 
@@ -357,7 +365,8 @@ class Tracer:
             raise TracerIntegerConversionError(
                 f"an integer was needed at {here()}, but the value of this traced array of type {value!r} is not "
                 f"known: {self.recording_that_hides().describe()} records without values. Instead of plain[i] write "
-                "fungrad.numpy.take(plain, i); a Python list, range or shape needs a number from outside."
+                "fungrad.numpy.take(plain, i); a Python list, range or shape needs a number from outside: "
+                f"{self.recording_that_hides().way_out()}."
             )
         raise TypeError(
             f"only integers can be used as an index, got a traced array of type {self.aval!r} at {here()}; use int(x) "
@@ -431,7 +440,7 @@ class Tracer:
             raise ConcretizationTypeError(
                 f"{what}(x) at {here()}: the value of this traced array of type {value!r} is not known, because "
                 f"{self.recording_that_hides().describe()} records without values. Stay with arrays "
-                f"(x.astype({what}), np.floor), or keep that argument out of the transform."
+                f"(x.astype({what}), np.floor), or {self.recording_that_hides().way_out()}."
             )
         return value
 

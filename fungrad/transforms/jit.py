@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import math
 import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -390,7 +391,8 @@ class _Arguments:
                     f"fungrad.jit: the static argument {name!r} of {describe_function(self.fun)} must be hashable, got "
                     f"{type(value).__name__}: {value!r:.100}. Pass a tuple instead of a list, or do not mark it static."
                 ) from None
-        self.static = tuple(static)
+        self.static = tuple([(n, t, _with_sign(v)) for n, t, v in static])
+        self.static_values = {n: v for n, _, v in static if isinstance(n, str)}
         self.nums = nums
         self.dynamic = (
             tuple([a for i, a in enumerate(args) if i not in nums]),
@@ -422,9 +424,13 @@ class _Arguments:
         """The arguments with tracers in the place of arrays."""
         given, keywords = self.treedef.unflatten(tracers)
         rest = iter(given)
-        statics = {name: value for name, _, value in self.static}
         args = [self.args[i] if i in self.nums else next(rest) for i in range(len(self.args))]
-        return args, {**keywords, **{n: v for n, v in statics.items() if isinstance(n, str)}}
+        return args, {**keywords, **self.static_values}
+
+
+def _with_sign(value: Any) -> Any:
+    """0.0 and -0.0 are equal and hash alike, but are not the same static argument."""
+    return (value, math.copysign(1.0, value)) if type(value) is float and value == 0 else value
 
 
 def _operand(fun: Any, target: Any, k: int, x: Any, types: bool) -> Any:
