@@ -20,13 +20,14 @@ import numpy as np
 from fungrad._util import describe_source
 from fungrad.compile.blocks import BlockLoop
 from fungrad.compile.executor import run_blocks, thread_count
-from fungrad.compile.memory import Slot, Workspace, deaths, owners_of
+from fungrad.compile.memory import Slot, Workspace, deaths, owners_of, updates_in_place
 from fungrad.compile.products import Division, division, run_product
+from fungrad.compile.results import LARGEST, SMALLEST, Results
 from fungrad.compile.schedule import Group, Step, schedule
 from fungrad.compile.source import FLOAT_ERRORS, MATH, NESTING, Source, Text, is_python
 from fungrad.core.aval import ShapedArray
 from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Literal, Var
-from fungrad.core.lowering import VIEW
+from fungrad.core.lowering import NEW, VIEW
 from fungrad.primitives.contraction import product_of
 from fungrad.primitives.structural import broadcast_to_p
 
@@ -64,7 +65,10 @@ class _Emitter:
         self.workspace = Workspace()
         self.loops: list[BlockLoop] = []
         self.steps: list[Step] = schedule(self.jaxpr)
-        self.owners = owners_of(self.jaxpr)
+        eqns = [s.eqns for s in self.steps]
+        owners = owners_of(self.jaxpr)
+        self.in_place = updates_in_place(self.jaxpr, eqns, owners, deaths(eqns, owners, self.jaxpr.outvars))
+        self.owners = owners_of(self.jaxpr, self.in_place) if self.in_place else owners
         self.returned = {v for v in self.jaxpr.outvars if isinstance(v, Var)}
         self.slots: dict[Var, Slot] = {}
         self.held: dict[Var, list[str]] = {}
@@ -198,6 +202,11 @@ class _Emitter:
         if divided is not None:
             self._write_product(eqn, divided, gone)
             return
+        if eqn in self.in_place:
+            self.names[out] = self.name(eqn.inputs[0])
+            source.write(text.text(self.names[out]))
+            self._release(gone)
+            return
         if out.aval.shape and lowering.into and self._in_slot(out):
             if lowering.pointwise:
                 self._release(gone)
@@ -210,15 +219,21 @@ class _Emitter:
                 source.write(text.text(name))
                 self._release(gone)
             return
-        self._assign(out, text.text())
+        if lowering.into and out.aval.size * out.aval.dtype.itemsize >= SMALLEST:
+            source.write(text.text(self._destination(out)))
+        else:
+            self._assign(out, text.text())
         self._release(gone)
 
     def _destination(self, out: Var) -> str:
         """The name of new memory for a result that is to be written into."""
         if self._in_slot(out):
             return self._take_slot(out)
-        source, dtype = self.source, out.aval.dtype
-        self._assign(out, f"{source.const(np.empty, 'empty')}({out.aval.shape}, {source.const(dtype, dtype.name)})")
+        source, dtype, shape = self.source, out.aval.dtype, out.aval.shape
+        if SMALLEST <= out.aval.size * dtype.itemsize <= LARGEST:
+            self._assign(out, f"{source.const(Results(shape, dtype), 'result')}()")
+        else:
+            self._assign(out, f"{source.const(np.empty, 'empty')}({shape}, {source.const(dtype, dtype.name)})")
         return source.name(out)
 
     def _write_product(self, eqn: Equation, divided: Division, gone: Sequence[Var]) -> None:
@@ -311,7 +326,7 @@ class _Emitter:
             owners = self.owners.get(atom, ()) if isinstance(atom, Var) else ()
             if isinstance(atom, Literal) or atom in repeats or not taken.isdisjoint(owners):
                 texts.append(f"{name}.copy()")
-            elif owners == (atom,) or (memory.get(atom) == VIEW and _whole(owners, aval)):
+            elif owners == (atom,) or (memory.get(atom) in (VIEW, NEW) and _whole(owners, aval)):
                 texts.append(name)
             else:
                 operands = [self.name(o) for o in owners if o is not atom]

@@ -8,7 +8,7 @@ array in it. New arrays that are no results of the program go into slots of a wo
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,17 +20,20 @@ from fungrad.core.lowering import NEW, VIEW
 Owners = tuple[Var, ...]
 
 
-def owners_of(jaxpr: Jaxpr) -> dict[Var, Owners]:
-    """For each array of a program the variables in whose memory it may live; none for scalars."""
+def owners_of(jaxpr: Jaxpr, in_place: Collection[Equation] = ()) -> dict[Var, Owners]:
+    """For each array of a program the variables in whose memory it may live; none for scalars.
+
+    Equations ``in_place`` write their result into their first operand.
+    """
     owners: dict[Var, Owners] = {v: (v,) for v in (*jaxpr.constvars, *jaxpr.invars) if v.aval.shape}
     for eqn in jaxpr.eqns:
         memory = eqn.primitive.lowering.memory
         for out in eqn.outputs:
             if not out.aval.shape:
                 continue
-            if memory == NEW or not any(a.aval.shape for a in eqn.inputs):
+            if (memory == NEW and eqn not in in_place) or not any(a.aval.shape for a in eqn.inputs):
                 owners[out] = (out,)
-            elif memory == VIEW:
+            elif memory == VIEW or eqn in in_place:
                 owners[out] = _owners(eqn.inputs[0], owners)
             else:
                 found = [o for a in eqn.inputs for o in _owners(a, owners)]
@@ -57,6 +60,23 @@ def deaths(steps: Sequence[Sequence[Equation]], owners: dict[Var, Owners], outva
         dead.append(mine)
     dead.reverse()
     return dead
+
+
+def updates_in_place(
+    jaxpr: Jaxpr, steps: Sequence[Sequence[Equation]], owners: dict[Var, Owners], dead: Sequence[Sequence[Var]]
+) -> set[Equation]:
+    """The equations that change elements of an array of the program's own that nothing reads afterwards."""
+    new = {v for e in jaxpr.eqns if e.primitive.lowering.memory == NEW for v in e.outputs}
+    found = set()
+    for eqns, gone in zip(steps, dead, strict=True):
+        for eqn in eqns:
+            if not eqn.primitive.lowering.updates:
+                continue
+            x = eqn.inputs[0]
+            own = isinstance(x, Var) and owners.get(x) == (x,) and x in gone and x in new
+            if own and not any(x in _owners(v, owners) for v in eqn.inputs[1:]):
+                found.add(eqn)
+    return found
 
 
 class Slot:

@@ -53,6 +53,8 @@ class Lowering:
     pointwise : bool
         Whether each element of the result depends on the same element of the (broadcast) operands alone, and is written
         after these are read: then ``out`` may be an operand.
+    updates : bool
+        Whether the result is the first operand with some elements changed. Then ``out`` may be that operand's name.
     rows : callable, optional
         ``rows(avals, **params)`` -> the ways in which blocks of rows (of the first axis) can be computed one by one.
         Each is a pair (carry, kind): operands with ``carry[i]`` are given a block of their rows at a time, the others
@@ -64,7 +66,7 @@ class Lowering:
         About how many nanoseconds an element takes.
     """
 
-    __slots__ = ("cost", "into", "memory", "pointwise", "rows", "scalar", "text")
+    __slots__ = ("cost", "into", "memory", "pointwise", "rows", "scalar", "text", "updates")
 
     def __init__(
         self,
@@ -73,6 +75,7 @@ class Lowering:
         *,
         into: bool = False,
         pointwise: bool = False,
+        updates: bool = False,
         rows: Callable[..., Ways] | None = None,
         scalar: str | None = None,
         cost: float = 0.3,
@@ -81,6 +84,7 @@ class Lowering:
         self.memory = memory
         self.into = into
         self.pointwise = pointwise
+        self.updates = updates
         self.rows = rows
         self.scalar = scalar
         self.cost = cost

@@ -23,7 +23,7 @@ def atom_key(atom: Atom) -> Hashable:
 def equation_key(eqn: Equation) -> Hashable | None:
     """Equal for equations that compute the same; None if that cannot be told (a parameter that does not hash)."""
     inputs: tuple[Hashable, ...] = tuple([atom_key(a) for a in eqn.inputs])
-    if eqn.primitive.name in _COMMUTE and id(eqn.inputs[0]) > id(eqn.inputs[1]):
+    if eqn.primitive.name in _COMMUTE and _rank(eqn.inputs[0]) > _rank(eqn.inputs[1]):
         inputs = inputs[::-1]
     key = eqn.primitive.name, inputs, tuple(eqn.params.items()) if eqn.params else ()
     try:
@@ -31,6 +31,11 @@ def equation_key(eqn: Equation) -> Hashable | None:
     except TypeError:
         return None
     return key
+
+
+def _rank(atom: Atom) -> int:
+    """An order of operands: numbers first."""
+    return -1 if type(atom) is Literal else id(atom)
 
 
 _COMMUTE = frozenset({"add", "mul"})

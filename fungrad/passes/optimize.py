@@ -10,8 +10,9 @@ from fungrad.passes.algebra import algebra
 from fungrad.passes.cse import cse
 from fungrad.passes.dce import dce
 from fungrad.passes.fold import fold
+from fungrad.passes.scalars import scalars
 
-PASSES = (dce, fold, cse, algebra, cse, dce)
+PASSES = (dce, fold, cse, algebra, dce, scalars, algebra, cse, dce)
 
 
 def optimize(closed: ClosedJaxpr) -> ClosedJaxpr:

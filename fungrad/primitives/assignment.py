@@ -2,6 +2,7 @@
 
     put_slice(x, v; index)                   out = x;  out[index] = v
     put(x, v, i1, ..., ik; start, unique)    out = x;  out[a, i1[j], ..., ik[j], b] = v[a, j, b]
+    add_slice(x, v; index)                   out = x;  out[index] += v
 
 The labels are those of ``indexing``. ``v`` has the dtype of x and the shape of what it replaces. Where an element is
 addressed twice the last one stands, as in NumPy, and the others have no effect and no derivative. In reverse the
@@ -22,11 +23,12 @@ import numpy as np
 
 from fungrad.core.aval import BOOL, Shape, ShapedArray, typeof
 from fungrad.core.elementwise import NoTangent
+from fungrad.core.lowering import NEW, Emission, Lowering, call_of
 from fungrad.core.primitive import Linear
 from fungrad.core.trace import Application, Tracer, newest
 from fungrad.primitives.indexing import align_indices, flat_index, gather, index_rank, index_shape, iota, key_of
 from fungrad.primitives.selection import where
-from fungrad.primitives.structural import Index, broadcast_to, expand_dims, moveaxis, slice_, slice_key, zeros
+from fungrad.primitives.structural import Index, broadcast_to, expand_dims, key_text, moveaxis, slice_, slice_key, zeros
 
 
 def _both_batched(axis: Any, batched: Sequence[bool], x: Any, v: Any) -> tuple[Any, Any]:
@@ -95,6 +97,7 @@ class Replacement(Linear):
             transpose=self._transposed,
             batch=self._batched,
             linear_in=(0, 1),
+            lowering=Lowering(self._text, NEW, into=True, updates=True),
         )
         self.key = key
         self.taken = taken
@@ -105,6 +108,15 @@ class Replacement(Linear):
         out = np.array(x)
         out[self.key(*indices, **params)] = v
         return out
+
+    def _text(self, e: Emission, out: str | None, x: str, v: str, *indices: str, **params: Any) -> str:
+        if out is None:
+            return call_of(self._replaced)(e, out, x, v, *indices, **params)
+        if not indices:
+            return copy_text(e, out, x) + f"{out}{key_text(params['index'])} = {v}"
+        keywords = [f"{k}={e.const(value)}" for k, value in params.items()]
+        key = f"{e.const(self.key, 'key')}({', '.join([*indices, *keywords])})"
+        return copy_text(e, out, x) + f"{out}[{key}] = {v}"
 
     def _transposed(self, ct: Any, x: ShapedArray, v: ShapedArray, *indices: Any, **params: Any) -> Any:
         return self.bind(ct, zeros(v), *indices, **params), self.taken(ct, x, v, *indices, **params)
@@ -171,6 +183,11 @@ class Replacement(Linear):
         ct[self.key(*indices, **params)] = 0
 
 
+def copy_text(e: Emission, out: str, x: str) -> str:
+    """The statement that makes ``out`` a copy of x, where it is not x itself."""
+    return "" if out == x else f"{e.const(np.copyto, 'copyto')}({out}, {x}); "
+
+
 # put_slice
 
 
@@ -190,6 +207,37 @@ put_slice_p = Replacement(
 def put_slice(x: Any, v: Any, index: Index) -> Any:
     """``x`` with ``v`` at ``[index]``: known integers and slices along the first axes."""
     return put_slice_p.bind(x, v, index=index)
+
+
+# add_slice: out = x;  out[index] += v
+
+
+def _add_slice(x: Any, v: Any, *, index: Index) -> Any:
+    out = np.array(x)
+    out[slice_key(index)] += v
+    return out
+
+
+def _add_slice_text(e: Emission, out: str | None, x: str, v: str, *, index: Index) -> str:
+    if out is None:
+        return call_of(_add_slice)(e, out, x, v, index=index)
+    part = out + key_text(index)
+    return copy_text(e, out, x) + f"{e.const(np.add, 'add')}({part}, {v}, {part})"
+
+
+add_slice_p = Linear(
+    "add_slice",
+    _add_slice,
+    abstract=lambda x, v, *, index: ShapedArray(x.shape, x.dtype),
+    transpose=lambda ct, x, v, *, index: (ct, slice_(ct, index)),
+    batch=lambda axis, batched, x, v, *, index: add_slice(*_both_batched(axis, batched, x, v), (None, *index)),
+    lowering=Lowering(_add_slice_text, NEW, into=True, updates=True),
+)
+
+
+def add_slice(x: Any, v: Any, index: Index) -> Any:
+    """``x`` with ``v`` added at ``[index]``: known integers and slices along the first axes; both of one dtype."""
+    return add_slice_p.bind(x, v, index=index)
 
 
 # last: which of the elements that broadcast indices address are addressed for the last time

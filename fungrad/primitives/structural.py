@@ -356,13 +356,14 @@ def _slice_accumulate(total: Any, ct: Any, x: ShapedArray, *, index: Index) -> N
     total[slice_key(index)] += ct
 
 
-def _key_text(index: Index) -> str:
+def key_text(index: Index) -> str:
+    """The source of ``[index]``."""
     parts = [":" if i is None else str(i) if isinstance(i, int) else f"{i[0]}:{i[1]}:{i[2]}" for i in index]
     return f"[{', '.join(parts)}]" if parts else "[...]"
 
 
 def _slice_text(e: Emission, out: str | None, x: str, *, index: Index) -> str:
-    return x + _key_text(index)
+    return x + key_text(index)
 
 
 slice_p = Linear(
@@ -405,7 +406,10 @@ def _unslice(x: Any, *, shape: Shape, index: Index) -> Any:
 def _unslice_text(e: Emission, out: str | None, x: str, *, shape: Shape, index: Index) -> str:
     if out is None:
         return f"{e.const(_unslice, 'unslice')}({x}, shape={e.shape(shape)}, index={index})"
-    return f"{out}[...] = 0; {out}{_key_text(index)} = {x}"
+    if len(index) == 1 and isinstance(index[0], tuple) and index[0][2] == 1:  # zeros only where x does not stand
+        start, stop, _ = index[0]
+        return f"{out}[:{start}] = 0; {out}[{start}:{stop}] = {x}; {out}[{stop}:] = 0"
+    return f"{out}[...] = 0; {out}{key_text(index)} = {x}"
 
 
 def _unslice_rows(x: ShapedArray, *, shape: Shape, index: Index) -> Ways:

@@ -1,4 +1,4 @@
-"""Rewrite rules of arithmetic. All but powers are exact: they change no bit of a result that is not nan.
+"""Rewrite rules of arithmetic. All but those of powers are exact where no number is subnormal.
 
 ``x + 0 -> x`` is not among them, since -0.0 + 0 is 0.0. A rule must keep the type: ``1.0 * x`` is x only if x has the
 dtype and shape of the product.
@@ -13,7 +13,9 @@ import numpy as np
 
 from fungrad.core.ir import Atom, Equation, Literal
 from fungrad.primitives.arithmetic import add_p, div_p, mul_p, neg_p, sub_p
+from fungrad.primitives.assignment import add_slice_p
 from fungrad.primitives.exponential import reciprocal_p, sqrt_p, square_p
+from fungrad.primitives.structural import unslice_p
 
 
 def _value(atom: Atom) -> Any:
@@ -148,36 +150,64 @@ def _sub_negative(b: Any, eqn: Equation) -> Atom | None:
     return b.apply(add_p, x, minus_y.inputs[0]) if minus_y else None
 
 
+def _add_unsliced(b: Any, eqn: Equation) -> Atom | None:
+    # unslice(x, i) + unslice(y, i) -> unslice(x + y, i)      x + unslice(y, i) -> x with y added at i
+    x, y = eqn.inputs
+    unsliced_x, unsliced_y = b.made_by(x, "unslice"), b.made_by(y, "unslice")
+    if x.aval != y.aval or x.aval.dtype.kind not in "fc":
+        return None
+    if unsliced_x and unsliced_y and unsliced_x.params == unsliced_y.params:
+        return b.apply(unslice_p, b.apply(add_p, unsliced_x.inputs[0], unsliced_y.inputs[0]), **unsliced_x.params)  # type: ignore[no-any-return]
+    for whole, part, eqn_of_part in ((x, y, unsliced_y), (y, x, unsliced_x)):
+        if eqn_of_part and b.is_used_once(part):
+            return _added_below(b, whole, eqn_of_part)
+    return None
+
+
+def _added_below(b: Any, whole: Atom, part: Equation) -> Atom:
+    """``whole + part``, joined with what was added at the same place before, if that was."""
+    (v,), index = part.inputs, part.params["index"]
+    before = b.made_by(whole, "add_slice")
+    if before and before.params["index"] == index and b.is_used_once(whole):
+        return b.apply(add_slice_p, before.inputs[0], b.apply(add_p, before.inputs[1], v), index=index)  # type: ignore[no-any-return]
+    under = b.made_by(before.inputs[0], "unslice") if before and b.is_used_once(whole) else None
+    if before and under and under.params["index"] == index and b.is_used_once(before.inputs[0]):
+        joined = b.apply(unslice_p, b.apply(add_p, under.inputs[0], v), **under.params)
+        return b.apply(add_slice_p, joined, before.inputs[1], index=before.params["index"])  # type: ignore[no-any-return]
+    return b.apply(add_slice_p, whole, v, index=index)  # type: ignore[no-any-return]
+
+
 def _twice(b: Any, eqn: Equation) -> Atom | None:
     # x + x -> 2 * x
     x, y = eqn.inputs
     return b.apply(mul_p, x, Literal(2)) if x is y and _is_real(eqn) and not x.aval.weak else None
 
 
-def _powers_of_two(b: Any, eqn: Equation) -> Atom | None:
-    # (x * 2**i) * 2**k -> x * 2**(i + k) for i, k >= 0: it overflows where the one or the other does
+def _two_factors(b: Any, eqn: Equation) -> Atom | None:
+    # (x * c) * d -> x * (c * d), where c or d is a power of two, so that c * d is exact
     x, y = eqn.inputs
-    if type(_value(x)) in (int, float):
+    if _value(x) is not None:
         x, y = y, x
-    c = _value(y)
-    if type(c) not in (int, float) or not _is_real(eqn) or not _is_moderate(c):
-        return None
     product = b.made_by(x, "mul")
-    if not product or not b.is_used_once(x) or not _is_real(product):
+    if not product or not b.is_used_once(x) or not _is_real(eqn) or not _is_real(product):
         return None
     p, q = product.inputs
-    if type(_value(p)) in (int, float):
+    if _value(p) is not None:
         p, q = q, p
-    d = _value(q)
-    if type(d) not in (int, float) or not _is_moderate(d):
+    c, d = _value(q), _value(y)
+    if type(c) not in (int, float) or type(d) not in (int, float) or not _is_moderate(c) or not _is_moderate(d):
         return None
-    if abs(math.frexp(c)[0]) == 0.5 and abs(math.frexp(d)[0]) == 0.5:
-        return b.apply(mul_p, p, _like(y, c * d))  # type: ignore[no-any-return]
-    return None
+    if not (_is_power_of_two(c) or _is_power_of_two(d)) or (abs(c) > 1 > abs(d)):
+        return None  # x * c may overflow where x * (c * d) does not
+    return b.apply(mul_p, p, Literal(c * d) if y.aval.weak else _like(y, c * d))  # type: ignore[no-any-return]
 
 
 def _is_moderate(c: float) -> bool:
-    return 1 <= abs(c) < 1e6
+    return c != 0 and 1e-6 < abs(c) < 1e6
+
+
+def _is_power_of_two(c: float) -> bool:
+    return abs(math.frexp(c)[0]) == 0.5
 
 
 def _small_powers(b: Any, eqn: Equation) -> Atom | None:
@@ -209,9 +239,9 @@ def _square_of_negative(b: Any, eqn: Equation) -> Atom | None:
 
 
 RULES = {
-    "mul": [_times_one, _times_minus_one, _negative_factor, _powers_of_two],
+    "mul": [_times_one, _times_minus_one, _negative_factor, _two_factors],
     "div": [_over_one, _negative_divisor, _exact_reciprocal],
-    "add": [_add_negative, _twice],
+    "add": [_add_negative, _twice, _add_unsliced],
     "sub": [_minus_zero, _sub_negative],
     "neg": [_double_negation],
     "power": [_small_powers],

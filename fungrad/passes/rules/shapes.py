@@ -10,7 +10,7 @@ from fungrad.core.ir import Atom, Equation, Literal
 from fungrad.core.primitive import PRIMITIVES
 from fungrad.primitives.arithmetic import mul_p, neg_p
 from fungrad.primitives.contraction import alphabet, contract_p
-from fungrad.primitives.structural import broadcast_to_p, reduce_sum_p, reshape_p, transpose_p
+from fungrad.primitives.structural import broadcast_to_p, reduce_sum_p, reshape_p, slice_p, transpose_p
 
 
 def _reshape(b: Any, eqn: Equation) -> Atom | None:
@@ -46,6 +46,10 @@ def _broadcast(b: Any, eqn: Equation) -> Atom | None:
     return b.apply(broadcast_to_p, inner.inputs[0], shape=shape) if inner else None
 
 
+_PUTS = 8
+"""Assignments through which an element is looked for."""
+
+
 def _is_everything(index: Any, shape: tuple[int, ...]) -> bool:
     return all(part is None or part == (0, n, 1) for part, n in zip(index, shape, strict=False))
 
@@ -53,7 +57,21 @@ def _is_everything(index: Any, shape: tuple[int, ...]) -> bool:
 def _slice(b: Any, eqn: Equation) -> Atom | None:
     # x[:] -> x
     (x,) = eqn.inputs
-    return x if _is_everything(eqn.params["index"], x.aval.shape) else None
+    index = eqn.params["index"]
+    if _is_everything(index, x.aval.shape):
+        return x
+    # put(x, v, i)[i] -> v      put(x, v, j)[i] -> x[i] for different elements i and j
+    original = x
+    for _ in range(_PUTS):
+        before = b.made_by(x, "put_slice")
+        if not before:
+            break
+        if before.params["index"] == index:
+            return before.inputs[1]  # type: ignore[no-any-return]
+        if not all(isinstance(k, int) for k in (*index, *before.params["index"])) or len(index) != x.aval.ndim:
+            break
+        x = before.inputs[0]
+    return None if x is original else b.apply(slice_p, x, index=index)
 
 
 def _unslice(b: Any, eqn: Equation) -> Atom | None:
