@@ -1046,13 +1046,20 @@ def test_exceptions_in_compiled_code_name_the_users_line(f, offset, kind):
         lambda: j(x),
         lambda: fg.vjp(j, x),
         lambda: fg.jit(lambda x: j(x) * 2.0)(x),
-        lambda: fg.jit(fg.jacfwd(f))(x),
     ):
         with pytest.raises(kind) as caught:
             call()
         notes = "\n".join(getattr(caught.value, "__notes__", []))
         assert _line(f, offset) in notes
         assert notes.count(HERE) == 1
+    for call in (
+        lambda: fg.jit(fg.jacfwd(f))(x),
+        lambda: fg.grad(lambda x: np.sum(j(x)))(x),
+        lambda: fg.vmap(j)(x[None]),
+    ):
+        with pytest.raises(kind) as caught:
+            call()
+        assert HERE in "\n".join(getattr(caught.value, "__notes__", []))
     with pytest.raises(kind):
         f(x)
 
