@@ -411,13 +411,14 @@ TYPES = "bhilBHILefdg"
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("name", [
     "x / 4", "x / 4.0", "x / np.int8(4)", "x / np.float32(4)", "x / np.float64(4)", "x * 1", "x * 1.0",
-    "x * np.float64(1)", "x - 0", "x - 0.0", "x - np.float64(0)", "x + x", "x ** 2", "x ** 1", "x ** np.float32(2)", "x ** np.int64(3)",
-    "x * np.float16(2) * np.float16(4)", "x * 2.0 * np.float32(4)", "x * np.float64(2) * 4", "x * 2 * np.float64(8)",
-    "-(x * np.float32(3))", "(-x) * np.float64(3)", "np.float64(3) * (-x)", "(-x) * y", "y * (-x)", "y + (-x)",
-    "(-x) + y", "y - (-x)", "y / (-x)", "(-x) / (-y)", "(-x) * (-x)", "np.square(-x)", "3 - (-x)", "-(-x)", "(-x) * 3", "(-x) + 3",
-    "-(x * 0)", "(-x) * 0.0", "np.broadcast_to(x, (2, 3)).sum(axis=0)", "np.broadcast_to(x, (2, 3)).mean(axis=0)",
-    "np.sum(-x)", "np.sum(-x, dtype=float)", "np.sum(x * x)", "np.sum(x * y)", "(x * 1).reshape(1, 3).sum(axis=0)",
-    "np.sum(np.broadcast_to(x, (300, 3)))", "np.broadcast_to(x, (2, 3)) + y", "x.reshape(3, 1) @ np.ones((1, 3), 'f')",
+    "x * np.float64(1)", "x - 0", "x - 0.0", "x - np.float64(0)", "x + x", "x ** 2", "x ** 1", "x ** np.float32(2)",
+    "x ** np.int64(3)", "x * np.float16(2) * np.float16(4)", "x * 2.0 * np.float32(4)", "x * np.float64(2) * 4",
+    "x * 2 * np.float64(8)", "-(x * np.float32(3))", "(-x) * np.float64(3)", "np.float64(3) * (-x)", "(-x) * y",
+    "y * (-x)", "y + (-x)", "(-x) + y", "y - (-x)", "y / (-x)", "(-x) / (-y)", "(-x) * (-x)", "np.square(-x)",
+    "3 - (-x)", "-(-x)", "(-x) * 3", "(-x) + 3", "-(x * 0)", "(-x) * 0.0", "np.broadcast_to(x, (2, 3)).sum(axis=0)",
+    "np.broadcast_to(x, (2, 3)).mean(axis=0)", "np.sum(-x)", "np.sum(-x, dtype=float)", "np.sum(x * x)",
+    "np.sum(x * y)", "(x * 1).reshape(1, 3).sum(axis=0)", "np.sum(np.broadcast_to(x, (300, 3)))",
+    "np.broadcast_to(x, (2, 3)) + y", "x.reshape(3, 1) @ np.ones((1, 3), 'f')",
 ])  # fmt: skip
 def test_rules_keep_promotion(name, dtype):
     """Whatever the dtypes are, of arrays and of constants, the result has NumPy's dtype and value."""
@@ -477,8 +478,9 @@ def test_repeated_numbers_become_broadcasts():
 
 
 @pytest.mark.parametrize("c", [
-    [0.0, -0.0, 0.0], [-0.0, 0.0, 0.0], [-0.0, -0.0, -0.0], [1.0, np.nan, 1.0], [np.nan, np.nan, np.nan], [0j, 0j, -0.0j],
-    [0j, 0j, complex(0.0, -0.0)], [complex(0.0, -0.0)] * 3, [complex(-0.0, 0.0), 0j, 0j], [1, 1, 1], [True, True, True],
+    [0.0, -0.0, 0.0], [-0.0, 0.0, 0.0], [-0.0, -0.0, -0.0], [1.0, np.nan, 1.0], [np.nan, np.nan, np.nan],
+    [0j, 0j, complex(-0.0, -0.0)], [0j, 0j, complex(0.0, -0.0)], [complex(0.0, -0.0)] * 3,
+    [complex(-0.0, 0.0), 0j, 0j], [1, 1, 1], [True, True, True],
 ], ids=str)  # fmt: skip
 def test_constants_keep_their_bits(c):
     """Signed zeros, also of imaginary parts, and nan among equal numbers."""
