@@ -8,113 +8,37 @@ results are compared. A peer that is not installed is left out.
 from __future__ import annotations
 
 import argparse
-import gc
-import importlib
+import dataclasses
 import importlib.metadata
 import json
 import os
+import pathlib
 import platform
 import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-import workloads
+import libraries
+import report
+from measure import Measurement, measure
+from workloads import GROUPS
 
-PEERS = {
-    "autograd": ("peer_autograd", "MAKERS"),
-    "jax": ("peer_jax", "MAKERS"),
-    "jax.jit": ("peer_jax", "JIT_MAKERS"),
-    "torch": ("peer_torch", "MAKERS"),
-}
-SECONDS_PER_ROUND = 0.05  # each library repeats its call for about this long in each round
-IMPORT_BAR = 40.0  # milliseconds that `import fungrad` may cost over `import numpy`
+import fungrad as fg
+
+DEFAULT_PEERS = ("numpy", "autograd", "jax.jit", "jax.scan", "torch")
+PICTURE = pathlib.Path(__file__).parent / "scaling.png"
 
 
-def load_peers(wanted: list[str]) -> dict[str, tuple[Any, dict[str, Any]]]:
-    """The peers that are wanted and installed: (module, makers) by name."""
-    found = {}
-    for name in wanted:
-        module_name, table = PEERS[name]
-        try:
-            module = importlib.import_module(module_name)
-        except ImportError as error:
-            print(f"({name} is left out: {error})")
-            continue
-        found[name] = module, getattr(module, table)
-    return found
-
-
-def compare(workload: str, results: dict[str, list[np.ndarray[Any, Any]]]) -> None:
-    """Stop unless all libraries give the same arrays."""
-    expected = results["fungrad"]
-    for name, arrays in results.items():
-        same = len(arrays) == len(expected) and all(
-            a.dtype == e.dtype == np.float64 and a.shape == e.shape and np.allclose(a, e, rtol=1e-8, atol=1e-10)
-            for a, e in zip(arrays, expected, strict=True)
-        )
-        if not same:
-            sys.exit(f"{workload}: fungrad and {name} disagree")
-
-
-def time_interleaved(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """The median time of one call, in seconds, by library."""
-    repeats = {}
-    for name, call in calls.items():
-        call()
-        start = time.perf_counter()
-        call()
-        repeats[name] = max(1, int(SECONDS_PER_ROUND / (time.perf_counter() - start)))
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    gc.collect()
-    gc.freeze()  # what the libraries have loaded is not walked again by every collection while the clock runs
-    for _ in range(rounds):
-        for name, call in calls.items():
-            n = repeats[name]
-            start = time.perf_counter()
-            for _ in range(n):
-                call()
-            times[name].append((time.perf_counter() - start) / n)
-    gc.unfreeze()
-    return {name: statistics.median(t) for name, t in times.items()}
-
-
-def import_times(rounds: int) -> tuple[float, float]:
-    """Milliseconds of a Python process that imports NumPy, and of one that imports fungrad; medians, interleaved."""
-    times: dict[str, list[float]] = {"numpy": [], "fungrad": []}
-    with tempfile.TemporaryDirectory() as cache:
-        # Bytecode is cached, as on every import of an installed package but the first, whatever this environment says.
-        environment = {**os.environ, "PYTHONPYCACHEPREFIX": cache}
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        for _ in range(rounds + 1):
-            for module, found in times.items():
-                start = time.perf_counter()
-                subprocess.run([sys.executable, "-c", f"import {module}"], check=True, env=environment)
-                found.append(1e3 * (time.perf_counter() - start))
-    # The first round wrote the cache.
-    return statistics.median(times["numpy"][1:]), statistics.median(times["fungrad"][1:])
-
-
-def show_time(seconds: float) -> str:
-    """``3.21 us``, ``1.23 ms``."""
-    return f"{seconds * 1e6:.2f} us" if seconds < 1e-4 else f"{seconds * 1e3:.2f} ms"
-
-
-def versions() -> dict[str, str]:
+def about() -> dict[str, str]:
     """What was measured, on what."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     found = {"python": platform.python_version(), "machine": f"{_processor()}, {cores} core{'s'[: cores != 1]}"}
-    for package in ("fungrad", "numpy", "autograd", "jax", "torch"):
+    for package in ("numpy", "autograd", "jax", "torch", "numba"):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    found["fungrad"] = workloads.fg.__version__
-    return found
+    return {"fungrad": fg.__version__, **found}
 
 
 def _processor() -> str:
@@ -125,6 +49,13 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
 
 
+def warn_if_busy() -> None:
+    """Say so if other processes compete for the cores: threads that wait for each other then stand for whole rounds."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if load > 0.5 * (os.cpu_count() or 1):
+        print(f"(load average {load:.1f}: this machine is busy; times will be noisy, --cores 1 and --fastest help)")
+
+
 def restrict_to_cores(count: int) -> None:
     """Start again on this many cores: the libraries size their thread pools when they are loaded."""
     available = sorted(os.sched_getaffinity(0))
@@ -133,52 +64,87 @@ def restrict_to_cores(count: int) -> None:
         os.execv(sys.executable, [sys.executable, *sys.argv])
 
 
-def main() -> None:
-    """Run the benchmark from the command line."""
+def arguments() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", help="workloads whose name contains this text")
-    parser.add_argument("--peers", default=",".join(PEERS), help="comma-separated; default: all that are installed")
-    parser.add_argument("--rounds", type=int, default=15, help="interleaved rounds; the median is reported")
-    parser.add_argument("--json", metavar="FILE", help="write the results here, times in seconds")
-    parser.add_argument("--cores", type=int, help="cores that this process may use; default: all (Linux only)")
-    options = parser.parse_args()
-    if options.cores:
-        restrict_to_cores(options.cores)
+    add = parser.add_argument
+    add("--group", choices=[*GROUPS, "all"], default="jit", help="which workloads; default: jit")
+    add("--only", default="", help="workloads whose name contains this text, and nothing else")
+    add("--peers", default=",".join(DEFAULT_PEERS), help=f"comma-separated, or all: {', '.join(libraries.PEERS)}")
+    add("--rounds", type=int, default=15, help="interleaved rounds; the median is reported")
+    add("--fastest", action="store_true", help="report the fastest round, for a machine that is busy")
+    add("--first-calls", action=argparse.BooleanOptionalAction, default=True, help="time first calls, and cold starts")
+    add("--json", metavar="FILE", help="write the results here, times in seconds")
+    add("--markdown", action="store_true", help="print the table once more, for a README")
+    add("--cores", type=int, help="cores that this process may use; default: all (Linux only)")
+    add("--overhead", action="store_true", help="only the overheads of jit: of a call, and of compiling an equation")
+    add(
+        "--scaling",
+        metavar="PNG",
+        nargs="?",
+        const=str(PICTURE),
+        help=f"only time against size of three workloads, as a picture; default: {PICTURE.name} beside this file",
+    )
+    return parser.parse_args()
 
-    about = versions()
-    print(", ".join(f"{k} {v}" for k, v in about.items()))
-    peers = load_peers([p for p in options.peers.split(",") if p])
-    report: list[dict[str, Any]] = []
-    print(f"\n{'workload':40}{'fungrad':>12}" + "".join(f"{p:>22}" for p in peers) + "    bar")
-    for workload in workloads.WORKLOADS:
+
+def run_group(group: str, options: argparse.Namespace, found: dict[str, libraries.Library]) -> dict[str, Any]:
+    """Measure and print one group of workloads."""
+    # The eager workloads are held against autograd without a compiler.
+    mine = "fungrad.jit" if group == "jit" and "fungrad.jit" in found else "fungrad"
+    of_rounds = min if options.fastest else statistics.median
+    first_calls = options.first_calls and group == "jit"
+    table = report.Table(list(found), mine, first_calls)
+    print(f"\n{table.head()}")
+    measurements: list[Measurement] = []
+    for workload in GROUPS[group]:
         if options.only not in workload.name:
             continue
-        libraries = {"fungrad": (workloads, workloads.MAKERS), **peers}
-        calls = {name: makers[workload.name](**workload.data) for name, (_, makers) in libraries.items()}
-        compare(workload.name, {name: libraries[name][0].flatten(call()) for name, call in calls.items()})
-        times = {name: t / workload.operations for name, t in time_interleaved(calls, options.rounds).items()}
-        mine = times["fungrad"]
-        row = f"{workload.name:40}{show_time(mine):>12}"
-        row += "".join(f"{show_time(times[p]):>12} ({times[p] / mine:6.2f}x)" for p in peers)
-        if workload.bar and "autograd" in times:
-            ratio = times["autograd"] / mine
-            row += f"    {'met' if ratio >= workload.bar else 'MISSED'}: {workload.bar:g}x autograd"
-        print(row, flush=True)
-        report.append(
-            {"workload": workload.name, "operations": workload.operations, "seconds": times, "bar": workload.bar}
-        )
-    if options.only in "import":
-        numpy_ms, fungrad_ms = import_times(options.rounds)
-        extra = fungrad_ms - numpy_ms
-        verdict = "met" if extra <= IMPORT_BAR else "MISSED"
-        print(f"\nimport numpy {numpy_ms:.0f} ms, import fungrad {fungrad_ms:.0f} ms", end="")
-        print(f": {extra:.0f} ms more    {verdict}: {IMPORT_BAR:g} ms")
-        seconds = {"numpy": numpy_ms / 1e3, "fungrad": fungrad_ms / 1e3}
-        report.append({"workload": "import", "seconds": seconds, "bar": IMPORT_BAR / 1e3})
-    print("\nTimes are per call, of the chains per operation; in brackets the peer's time over fungrad's.")
+        measurements.append(measure(workload, found, options.rounds, first_calls, of_rounds))
+        print(table.row(measurements[-1]), flush=True)
+    print(f"\nIn brackets the peer's time over that of {mine}: more than 1 means that {mine} is faster.")
+    for m in measurements:
+        for name, error in m.failed.items():
+            print(f"({m.workload}: {name} failed: {error})")
+    lines = report.verdicts(measurements, mine) if group == "jit" else report.eager_verdicts(measurements)
+    print("\n".join(lines))
+    if options.markdown:
+        print(f"\n{table.markdown(measurements)}\n")
+    return {"mine": mine, "verdicts": lines, "measurements": [dataclasses.asdict(m) for m in measurements]}
+
+
+def main() -> None:
+    """Run the benchmark from the command line."""
+    options = arguments()
+    if options.cores:
+        restrict_to_cores(options.cores)
+    results: dict[str, Any] = {"about": about()}
+    print(", ".join(f"{k} {v}" for k, v in results["about"].items()))
+    warn_if_busy()
+    peers = libraries.PEERS if options.peers == "all" else [p for p in options.peers.split(",") if p]
+    if unknown := set(peers) - set(libraries.PEERS):
+        sys.exit(f"unknown peers: {', '.join(sorted(unknown))}; there are {', '.join(libraries.PEERS)}")
+    if options.overhead:
+        from overhead import overheads
+
+        results["overhead"] = overheads(options.rounds)
+    elif options.scaling:
+        from scaling import scaling
+
+        results["scaling"] = scaling(libraries.load([*libraries.MINE, *peers]), options.rounds, options.scaling)
+    else:
+        from processes import cold_starts, import_times
+
+        found = libraries.load([*libraries.MINE, *peers])
+        for group in GROUPS if options.group == "all" else [options.group]:
+            results[group] = run_group(group, options, found)
+        if not options.only and options.group in ("jit", "all") and options.first_calls:
+            results["cold start"] = cold_starts([n for n in found if n not in ("jax.scan", "numba", "jax")], 5)
+        if not options.only and options.group in ("eager", "all"):
+            results["import"] = import_times(options.rounds)
     if options.json:
         with open(options.json, "w") as file:
-            json.dump({"about": about, "results": report}, file, indent=2)
+            json.dump(results, file, indent=2)
 
 
 if __name__ == "__main__":

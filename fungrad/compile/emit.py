@@ -125,11 +125,15 @@ class _Emitter:
 
     # equations
 
-    def _release(self, owners: Sequence[Var]) -> None:
+    def _release_slots(self, owners: Sequence[Var]) -> None:
         for v in owners:
             slot = self.slots.pop(v, None)
             if slot is not None:
                 self.workspace.give_back(slot)
+
+    def _release(self, owners: Sequence[Var]) -> None:
+        self._release_slots(owners)
+        for v in owners:
             names = self.held.pop(v, None)
             if names is not None:
                 self.source.write(f"del {', '.join(names)}")
@@ -208,16 +212,10 @@ class _Emitter:
             self._release(gone)
             return
         if out.aval.shape and lowering.into and self._in_slot(out):
-            if lowering.pointwise:
-                self._release(gone)
-                name = self._take_slot(out)
-                source.write(text.text(name))
-                if out in gone:
-                    self._release([out])
-            else:
-                name = self._take_slot(out)
-                source.write(text.text(name))
-                self._release(gone)
+            if lowering.pointwise:  # the result may stand where an operand stood
+                self._release_slots(gone)
+            source.write(text.text(self._take_slot(out)))
+            self._release(gone)
             return
         if lowering.into and out.aval.size * out.aval.dtype.itemsize >= SMALLEST:
             source.write(text.text(self._destination(out)))

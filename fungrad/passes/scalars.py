@@ -7,8 +7,8 @@ times as fast. So vectors that are put together from scalars (``stack``, ``unsli
 built where what reads them can do with the elements: pointwise functions, slices, sums. Where something else reads one
 it is stacked after all.
 
-Elements of a vector are held as a list of atoms, its parts. Other vectors of float64 are taken apart where they meet one
-that is in parts.
+Elements of a vector are held as a list of atoms, its parts. Other vectors of float64 are taken apart where they meet
+one that is in parts.
 """
 
 from __future__ import annotations

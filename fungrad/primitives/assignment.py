@@ -222,6 +222,8 @@ def _add_slice_text(e: Emission, out: str | None, x: str, v: str, *, index: Inde
     if out is None:
         return call_of(_add_slice)(e, out, x, v, index=index)
     part = out + key_text(index)
+    if all(isinstance(k, int) for k in index) and len(index) == e.avals[0].ndim:
+        return copy_text(e, out, x) + f"{part} += {v}"
     return copy_text(e, out, x) + f"{e.const(np.add, 'add')}({part}, {v}, {part})"
 
 

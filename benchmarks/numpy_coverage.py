@@ -1,6 +1,6 @@
 """Count the functions of NumPy whose gradient each library gets right, called in its own namespace.
 
-    python benchmarks/coverage.py
+    python benchmarks/numpy_coverage.py
 
 The functions are those that docs/numpy_support.md says fungrad differentiates, in the first way that each is probed
 there. A gradient counts if it agrees with fungrad's, which the tests hold against finite differences. It needs autograd
