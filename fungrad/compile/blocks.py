@@ -20,23 +20,33 @@ from typing import Any
 
 import numpy as np
 
-from fungrad.compile.schedule import Group
+from fungrad.compile.schedule import Group, eqn_cost, is_large_product
 from fungrad.compile.source import Source, Text
 from fungrad.core.aval import ShapedArray
 from fungrad.core.ir import Var
 from fungrad.core.lowering import UNKNOWN, VIEW
 
 PARTS = 16
-CACHE = 1 << 19
-"""Bytes that the scratch arrays of one thread may take together."""
+CACHE = 1 << 21
+"""Bytes that the arrays of one block may take together."""
 
-BLOCK = 1 << 14
-"""Elements of a block of a flat group, at most."""
+BLOCK = 1 << 16
+"""Elements of an array of one block, at most: the time of a call of NumPy should be small beside that of its work."""
+
+PRODUCT_BLOCK, PRODUCT_PARTS = 128, 4
+"""Rows of a block with a large contraction, at least, and the number of blocks that there should be."""
 
 SHORT = 24
 """Elements of the last axis below which rows are put last in memory."""
 
-SECONDS_WORTH_A_THREAD = 4e-5
+WORTH_A_THREAD = 2e5
+"""Nanoseconds of a group, for each thread, from which on another thread pays."""
+
+WORTH_SHARING = 3e4
+"""Nanoseconds of one equation on one block from which on threads pay: the mean over the time that is spent.
+
+Threads wait for Python's lock between the calls of NumPy; where these are short they wait most of the time.
+"""
 
 
 class Scratch:
@@ -198,6 +208,8 @@ class BlockLoop:
         )
         rows = max(1, CACHE // max(held + passing, 1))
         rows = min(rows, max(1, BLOCK // (1 if self.flat else max(group.row_size(), 1))))
+        if any(is_large_product(e, group.rows) for e in group.eqns):
+            rows = max(PRODUCT_BLOCK, min(rows, -(-group.rows // PRODUCT_PARTS)))
         return min(rows, group.rows)
 
     def _bounds(self) -> list[int]:
@@ -251,8 +263,11 @@ class BlockLoop:
 
     def threads(self, available: int) -> int:
         """How many threads are worth while."""
-        worth = int(self.group.cost() * 1e-9 / SECONDS_WORTH_A_THREAD)
-        return max(1, min(available, worth, len(self.bounds) - 1))
+        costs = [eqn_cost(e) for e in self.group.eqns]
+        cost, blocks = sum(costs), -(-self.group.rows // self.block)
+        if sum([c * c for c in costs]) < WORTH_SHARING * cost * blocks:
+            return 1
+        return max(1, min(available, int(cost / WORTH_A_THREAD), len(self.bounds) - 1))
 
 
 class _FlatText(Text):

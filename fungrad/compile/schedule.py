@@ -25,12 +25,15 @@ from fungrad.core.lowering import ROWS
 LARGE = 1 << 13
 """Elements of an array from which on it is worth while to run in blocks."""
 
-MAX_ROW = 1 << 15
+MAX_ROW = 1 << 16
 """Elements of a row above which blocks of rows do not fit into the cache."""
 
 OPEN = 24
 SMALL_PRODUCT = 1 << 12
-"""Multiplications of a contraction, for each row, up to which it runs in blocks; BLAS is better at larger ones."""
+"""Multiplications of a contraction, for each row, up to which blocks of few rows do."""
+
+PRODUCT_ROWS, PRODUCT_OPERAND = 256, 1 << 17
+"""A larger contraction runs in blocks if there are this many rows, and its other operand (or the sum) fits a cache."""
 
 
 class Single:
@@ -97,10 +100,6 @@ class Group:
         sizes = [math.prod(v.aval.shape[1:]) for v in (*self.members, *self.inputs)]
         return max(sizes, default=1)
 
-    def cost(self) -> float:
-        """About how many nanoseconds it takes."""
-        return sum([eqn_cost(e) for e in self.eqns])
-
 
 Step = Single | Group
 
@@ -110,7 +109,7 @@ def eqn_cost(eqn: Equation) -> float:
     size = max([a.aval.size for a in (*eqn.inputs, *eqn.outputs)], default=1)
     if eqn.primitive.name == "contract":
         x, y, out = eqn.inputs[0].aval, eqn.inputs[1].aval, eqn.outputs[0].aval
-        return max(0.05 * math.sqrt(x.size * y.size * max(out.size, 1)), 0.2 * size)
+        return max(0.025 * math.sqrt(x.size * y.size * max(out.size, 1)), 0.2 * size)
     return float(eqn.primitive.lowering.cost) * size
 
 
@@ -128,14 +127,24 @@ def _row_ways(eqn: Equation) -> list[tuple[int, tuple[bool, ...], Any]]:
             continue
         (n,) = sizes
         if eqn.primitive.name == "contract":
-            x, y, out = *avals, eqn.outputs[0].aval
-            if math.sqrt(x.size * y.size * max(out.size, 1)) / n > SMALL_PRODUCT:
+            whole = [a.size for a, c in zip(avals, carry, strict=True) if not c]
+            if kind != ROWS:
+                whole.append(eqn.outputs[0].aval.size)
+            if is_large_product(eqn, n) and (n < PRODUCT_ROWS or max(whole, default=0) > PRODUCT_OPERAND):
                 continue
         by_rows = {v for v, c in zip(eqn.inputs, carry, strict=True) if c}
         if any(v in by_rows for v, c in zip(eqn.inputs, carry, strict=True) if not c):
             continue
         ways.append((n, carry, kind))
     return ways
+
+
+def is_large_product(eqn: Equation, rows: int) -> bool:
+    """Whether an equation is a contraction with many multiplications for each row."""
+    if eqn.primitive.name != "contract":
+        return False
+    x, y, out = eqn.inputs[0].aval, eqn.inputs[1].aval, eqn.outputs[0].aval
+    return math.sqrt(x.size * y.size * max(out.size, 1)) / rows > SMALL_PRODUCT
 
 
 class _Scheduler:
@@ -249,9 +258,9 @@ def _same_labels(eqn: Equation) -> bool:
 
 def _dissolve(group: Group) -> bool:
     """Whether a group is better run as single equations."""
-    if group.flat:
-        return False
-    return group.row_size() > MAX_ROW
+    if len(group.eqns) == 1 and group.eqns[0].primitive.name == "contract":
+        return not group.flat
+    return not group.flat and group.row_size() > MAX_ROW
 
 
 def schedule(jaxpr: Jaxpr) -> list[Step]:

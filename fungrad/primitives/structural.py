@@ -177,11 +177,20 @@ def _reduce_sum_transpose(ct: Any, x: ShapedArray, *, axes: tuple[int, ...]) -> 
     return broadcast_to(ct, x.shape)
 
 
+SHORT_AXIS = 24
+"""Elements of a last axis up to which it pays to move it to the front before reducing over it."""
+
+
 def reduction_lowering(ufunc: np.ufunc) -> Lowering:
     """How the reduction of a ufunc over the parameter ``axes`` compiles."""
 
     def text(e: Emission, out: str | None, x: str, *, axes: tuple[int, ...]) -> str:
         reduce = e.const(ufunc.reduce, f"{ufunc.__name__}_reduce")
+        shape = e.avals[0].shape
+        if axes == (len(shape) - 1,) and len(shape) > 1 and shape[-1] <= SHORT_AXIS < shape[0]:
+            # NumPy would reduce row by row, in loops that are over as soon as they begin.
+            order = (axes[0], *range(axes[0]))
+            x, axes = f"{e.const(np.ascontiguousarray, 'ascontiguousarray')}({x}.transpose({order}))", (0,)
         return f"{reduce}({x}, {axes})" if out is None else f"{reduce}({x}, {axes}, None, {out})"
 
     def rows(x: ShapedArray, *, axes: tuple[int, ...]) -> Ways:
