@@ -18,9 +18,18 @@ from fungrad.passes.dce import dce
 from fungrad.passes.fold import fold
 from fungrad.passes.optimize import optimize
 from fungrad.passes.partition import partition
+from fungrad.passes.scalars import scalars
 from fungrad.testing import random_program
 
-PASSES = {"dce": dce, "cse": cse, "fold": fold, "algebra": algebra, "optimize": optimize, "inline": inline}
+PASSES = {
+    "dce": dce,
+    "cse": cse,
+    "fold": fold,
+    "algebra": algebra,
+    "scalars": scalars,
+    "optimize": optimize,
+    "inline": inline,
+}
 
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e308, -1e308, 1e-320, 1.0]
 
