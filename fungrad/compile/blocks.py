@@ -33,16 +33,19 @@ CACHE = 1 << 21
 BLOCK = 1 << 16
 """Elements of an array of one block, at most: the time of a call of NumPy should be small beside that of its work."""
 
+FEWEST_BLOCKS = 4
+"""Blocks of a group that is worth more than one thread; their number is a multiple of this."""
+
 PRODUCT_BLOCK, PRODUCT_PARTS = 128, 4
 """Rows of a block with a large contraction, at least, and the number of blocks that there should be."""
 
 SHORT = 24
 """Elements of the last axis below which rows are put last in memory."""
 
-WORTH_A_THREAD = 2e5
+WORTH_A_THREAD = 1e5
 """Nanoseconds of a group, for each thread, from which on another thread pays."""
 
-WORTH_SHARING = 3e4
+WORTH_SHARING = 2e3
 """Nanoseconds of one equation on one block from which on threads pay: the mean over the time that is spent.
 
 Threads wait for Python's lock between the calls of NumPy; where these are short they wait most of the time.
@@ -163,7 +166,7 @@ class BlockLoop:
         group, body, prim = self.group, self._body, eqn.primitive
         (out,) = eqn.outputs
         name = f"{self.source.name(out)}_"
-        text = Text(body, eqn, self._name, block="m")
+        text = Text(body, eqn, self._name, block="m", rows_last=self.rows_last)
         if self.flat:
             text = _FlatText(body, eqn, self._name, block="m")
         if out in group.ends:
@@ -208,6 +211,10 @@ class BlockLoop:
         )
         rows = max(1, CACHE // max(held + passing, 1))
         rows = min(rows, max(1, BLOCK // (1 if self.flat else max(group.row_size(), 1))))
+        if sum([eqn_cost(e) for e in group.eqns]) > 2 * WORTH_A_THREAD:
+            blocks = -(-group.rows // rows)
+            blocks = FEWEST_BLOCKS * -(-blocks // FEWEST_BLOCKS)  # so that threads have equal shares
+            rows = max(-(-group.rows // blocks), 1)
         if any(is_large_product(e, group.rows) for e in group.eqns):
             rows = max(PRODUCT_BLOCK, min(rows, -(-group.rows // PRODUCT_PARTS)))
         return min(rows, group.rows)

@@ -123,7 +123,7 @@ def _row_ways(eqn: Equation) -> list[tuple[int, tuple[bool, ...], Any]]:
     ways = []
     for carry, kind in eqn.primitive.lowering.rows(*avals, **eqn.params):
         sizes = {a.shape[0] if a.shape else 1 for a, c in zip(avals, carry, strict=True) if c}
-        if len(sizes) != 1 or sizes == {1}:
+        if len(sizes) != 1 or sizes <= {0, 1}:
             continue
         (n,) = sizes
         if eqn.primitive.name == "contract":

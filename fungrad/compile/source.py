@@ -89,7 +89,7 @@ class Source:
         template = eqn.primitive.lowering.scalar
         if template is None or safe or not is_python(eqn.outputs[0].aval):
             return None
-        texts, floats = [], False
+        floats = False
         for atom in eqn.inputs:
             aval = atom.aval
             if not is_python(aval):
@@ -97,13 +97,15 @@ class Source:
                     return None
             elif aval.dtype is not BOOL:
                 floats = True
+        if not floats:
+            return None
+        texts = []
+        for atom in eqn.inputs:
             if type(atom) is Literal:
                 value = atom.value
                 texts.append(self.number(value.item() if isinstance(value, np.generic) else value))
             else:
                 texts.append(names(atom))
-        if not floats:
-            return None
         self.may_raise = self.may_raise or "(" in template or "/" in template
         return str(template.format(*texts))
 
@@ -129,10 +131,19 @@ class Text:
         In such a loop the name of the number of rows of the block.
     """
 
-    __slots__ = ("avals", "block", "eqn", "names", "out_avals", "safe", "source")
+    __slots__ = ("avals", "block", "eqn", "names", "out_avals", "rows_last", "safe", "source")
 
-    def __init__(self, source: Source, eqn: Equation, names: Any, block: str | None = None, safe: bool = False) -> None:
+    def __init__(
+        self,
+        source: Source,
+        eqn: Equation,
+        names: Any,
+        block: str | None = None,
+        safe: bool = False,
+        rows_last: bool = False,
+    ) -> None:
         self.source = source
+        self.rows_last = rows_last
         self.eqn = eqn
         self.names = names
         self.block = block

@@ -31,6 +31,8 @@ class Emission(Protocol):
 
     avals: Sequence[ShapedArray]
     out_avals: Sequence[ShapedArray]
+    rows_last: bool
+    """Whether the first axis of arrays is the last one in memory."""
 
     def const(self, value: Any, name: str = "k") -> str:
         """A name for an object in the generated source."""

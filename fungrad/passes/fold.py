@@ -57,9 +57,10 @@ def _repeated(value: Any) -> Any:
     if not isinstance(value, np.ndarray) or not value.size or not value.ndim:
         return None
     first = value[(0,) * value.ndim]
-    if any(value.strides) and not np.array_equal(value, np.broadcast_to(first, value.shape)):
-        return None
-    return None if first == 0 and value.dtype.kind in "fc" and np.signbit(value.real).any() else first
+    if not any(value.strides):
+        return first
+    patterns = np.ascontiguousarray(value).reshape(-1).view(f"V{value.itemsize}")  # 0.0 is not -0.0
+    return first if (patterns == patterns[0]).all() else None
 
 
 def _computed(eqn: Equation, values: dict[Var, Any]) -> list[Any] | None:

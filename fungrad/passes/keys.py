@@ -25,7 +25,8 @@ def equation_key(eqn: Equation) -> Hashable | None:
     inputs: tuple[Hashable, ...] = tuple([atom_key(a) for a in eqn.inputs])
     if eqn.primitive.name in _COMMUTE and _rank(eqn.inputs[0]) > _rank(eqn.inputs[1]):
         inputs = inputs[::-1]
-    key = eqn.primitive.name, inputs, tuple(eqn.params.items()) if eqn.params else ()
+    params = [(k, type(v), repr(v) if type(v) is float else v) for k, v in eqn.params.items()]
+    key = eqn.primitive.name, inputs, tuple(params)
     try:
         hash(key)
     except TypeError:

@@ -49,6 +49,12 @@ def _is_real(eqn: Equation) -> bool:
     return eqn.outputs[0].aval.dtype.kind == "f"
 
 
+def _negated(b: Any, atom: Atom) -> Equation | None:
+    """The equation that makes an operand by negation. Of integers ``-x`` wraps around: it must stay before a cast."""
+    eqn: Equation | None = b.made_by(atom, "neg")
+    return eqn if eqn is not None and atom.aval.dtype.kind in "fc" else None
+
+
 def _times_one(b: Any, eqn: Equation) -> Atom | None:
     # x * 1 -> x      1 * x -> x
     x, y = eqn.inputs
@@ -84,7 +90,7 @@ def _negative_factor(b: Any, eqn: Equation) -> Atom | None:
     x, y = eqn.inputs
     if not _is_real(eqn):
         return None
-    minus_x, minus_y = b.made_by(x, "neg"), b.made_by(y, "neg")
+    minus_x, minus_y = _negated(b, x), _negated(b, y)
     if minus_x and minus_y:
         return b.apply(eqn.primitive, minus_x.inputs[0], minus_y.inputs[0])  # type: ignore[no-any-return]
     if minus_x and _negatable(y):
@@ -101,7 +107,7 @@ def _negative_factor(b: Any, eqn: Equation) -> Atom | None:
 def _negative_divisor(b: Any, eqn: Equation) -> Atom | None:
     # x / -y -> -(x / y): so that x / y and the sign are found by what follows
     x, y = eqn.inputs
-    minus_y = b.made_by(y, "neg")
+    minus_y = _negated(b, y)
     return b.apply(neg_p, b.apply(div_p, x, minus_y.inputs[0])) if minus_y and _is_real(eqn) else None
 
 
@@ -114,13 +120,13 @@ def _exact_reciprocal(b: Any, eqn: Equation) -> Atom | None:
     mantissa, exponent = math.frexp(value)
     if abs(mantissa) != 0.5 or abs(exponent) > 100:
         return None
-    return b.apply(mul_p, x, Literal(1.0 / value) if y.aval.weak else _like(y, 1.0 / value))  # type: ignore[no-any-return]
+    return b.apply(mul_p, x, _like(y, 1.0 / value))  # type: ignore[no-any-return]
 
 
 def _double_negation(b: Any, eqn: Equation) -> Atom | None:
     # --x -> x      -(x * c) -> x * -c      -(x - y) is y - x but for the sign of zero
     (x,) = eqn.inputs
-    inner = b.made_by(x, "neg")
+    inner = _negated(b, x)
     if inner:
         return inner.inputs[0]  # type: ignore[no-any-return]
     product = b.made_by(x, "mul")
@@ -136,17 +142,17 @@ def _double_negation(b: Any, eqn: Equation) -> Atom | None:
 def _add_negative(b: Any, eqn: Equation) -> Atom | None:
     # x + -y -> x - y      -x + y -> y - x
     x, y = eqn.inputs
-    minus_y = b.made_by(y, "neg")
+    minus_y = _negated(b, y)
     if minus_y:
         return b.apply(sub_p, x, minus_y.inputs[0])  # type: ignore[no-any-return]
-    minus_x = b.made_by(x, "neg")
+    minus_x = _negated(b, x)
     return b.apply(sub_p, y, minus_x.inputs[0]) if minus_x else None
 
 
 def _sub_negative(b: Any, eqn: Equation) -> Atom | None:
     # x - -y -> x + y
     x, y = eqn.inputs
-    minus_y = b.made_by(y, "neg")
+    minus_y = _negated(b, y)
     return b.apply(add_p, x, minus_y.inputs[0]) if minus_y else None
 
 
@@ -199,7 +205,7 @@ def _two_factors(b: Any, eqn: Equation) -> Atom | None:
         return None
     if not (_is_power_of_two(c) or _is_power_of_two(d)) or (abs(c) > 1 > abs(d)):
         return None  # x * c may overflow where x * (c * d) does not
-    return b.apply(mul_p, p, Literal(c * d) if y.aval.weak else _like(y, c * d))  # type: ignore[no-any-return]
+    return b.apply(mul_p, p, _like(y if q.aval.weak else q, c * d))  # type: ignore[no-any-return]
 
 
 def _is_moderate(c: float) -> bool:
@@ -234,7 +240,7 @@ def _small_powers(b: Any, eqn: Equation) -> Atom | None:
 
 def _square_of_negative(b: Any, eqn: Equation) -> Atom | None:
     # (-x)**2 -> x**2
-    inner = b.made_by(eqn.inputs[0], "neg")
+    inner = _negated(b, eqn.inputs[0])
     return b.apply(square_p, inner.inputs[0]) if inner else None
 
 
