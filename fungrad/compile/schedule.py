@@ -193,10 +193,11 @@ class _Scheduler:
         return group
 
     def _joinable(self, eqn: Equation, operands: list[Var], ways: Any) -> Any:
+        related, others = [], []
         for group in reversed(self.open):
-            related = any(self.group_of.get(v) is group or v in group.inputs for v in operands)
-            if not related:
-                continue
+            shares = any(self.group_of.get(v) is group or v in group.inputs for v in operands)
+            (related if shares else others).append(group)
+        for group in (*related, *others):
             for n, carry, kind in ways:
                 if n == group.rows and self._fits(group, eqn.inputs, carry):
                     return group, carry, kind
