@@ -187,7 +187,7 @@ def reduction_lowering(ufunc: np.ufunc) -> Lowering:
     def text(e: Emission, out: str | None, x: str, *, axes: tuple[int, ...]) -> str:
         reduce = e.const(ufunc.reduce, f"{ufunc.__name__}_reduce")
         shape = e.avals[0].shape
-        if axes == (len(shape) - 1,) and len(shape) > 1 and shape[-1] <= SHORT_AXIS < shape[0] and not e.rows_last:
+        if axes == (len(shape) - 1,) and len(shape) > 1 and shape[-1] <= SHORT_AXIS < shape[-2] and not e.rows_last:
             # NumPy would reduce row by row, in loops that are over as soon as they begin.
             order = (axes[0], *range(axes[0]))
             x, axes = f"{e.const(np.ascontiguousarray, 'ascontiguousarray')}({x}.transpose({order}))", (0,)
