@@ -30,7 +30,9 @@ def shrink_blocks(patch, block=4, cache=1 << 8, large=1, row=1 << 15):
     patch.setattr(schedule, "MAX_ROW", row)
     patch.setattr(blocks, "BLOCK", block)
     patch.setattr(blocks, "CACHE", cache)
-    patch.setattr(blocks, "SECONDS_WORTH_A_THREAD", 1e-12)
+    patch.setattr(blocks, "WORTH_A_THREAD", 1e-12)
+    patch.setattr(blocks, "WORTH_SHARING", 0.0)
+    patch.setattr(blocks, "FEWEST_BLOCKS", 1)
     patch.setenv("FUNGRAD_NUM_THREADS", "2")
 
 

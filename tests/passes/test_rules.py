@@ -128,7 +128,7 @@ GOLDEN = {
         ),
         ["c:f64[3] = sub a b", "d:f64[3] = neg c", "in (d,)"],
     ),
-    "--int": (lambda x: np.negative(-x), (np.arange(3),), ["in (a,)"]),
+    "--int stays": (lambda x: np.negative(-x), (np.arange(3),), ["b:i64[3] = neg a", "c:i64[3] = neg b", "in (c,)"]),
     "x + -y": (
         lambda x, y: x + -y,
         (

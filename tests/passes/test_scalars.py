@@ -66,7 +66,7 @@ def test_arrays_stay_arrays():
     "v ** 0.5", "np.sum([v[0], w[1], 2.0])", "np.sign(v) * np.floor(v)", "v // 2.0 + v % 2.0",
 ])  # fmt: skip
 def test_operations_on_short_vectors(name):
-    """Vectors in parts, and beside vectors that are whole, through operations of all kinds: value and dtype, eager's."""
+    """Vectors in parts and beside whole ones, through operations of all kinds: eager value and dtype."""
 
     def f(a, b, c, w):
         v = np.stack([a, b * 1.5, c])
