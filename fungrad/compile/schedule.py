@@ -234,6 +234,8 @@ class _Scheduler:
 
 def _is_flat(group: Group) -> bool:
     """Whether every equation treats each element alone (or sums up all of them)."""
+    if len({v.aval.size for v in (*group.members, *group.inputs)}) != 1:
+        return False
     for eqn in group.eqns:
         prim, (out,) = eqn.primitive, eqn.outputs
         carry = group.carried[eqn]
