@@ -120,10 +120,12 @@ def _is_large(eqn: Equation) -> bool:
 def _row_ways(eqn: Equation) -> list[tuple[int, tuple[bool, ...], Any]]:
     """The ways in which an equation can run in blocks: (number of rows, carry, kind)."""
     avals = [a.aval for a in eqn.inputs]
-    ways = []
+    ways: list[tuple[int, tuple[bool, ...], Any]] = []
+    if not all(a.size for a in avals) or not eqn.outputs[0].aval.size:
+        return ways
     for carry, kind in eqn.primitive.lowering.rows(*avals, **eqn.params):
         sizes = {a.shape[0] if a.shape else 1 for a, c in zip(avals, carry, strict=True) if c}
-        if len(sizes) != 1 or sizes <= {0, 1}:
+        if len(sizes) != 1 or sizes == {1}:
             continue
         (n,) = sizes
         if eqn.primitive.name == "contract":
