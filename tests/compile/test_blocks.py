@@ -24,7 +24,7 @@ from fungrad.compile.schedule import Group
 from fungrad.compile.source import Source
 
 
-def shrink_blocks(patch, block=4, cache=1 << 8, large=1, row=1 << 15):
+def shrink_blocks(patch, block=4, cache=1 << 8, large=2, row=1 << 15):
     """Make blocks so small that arrays of a few elements run in several, on several threads."""
     patch.setattr(schedule, "LARGE", large)
     patch.setattr(schedule, "MAX_ROW", row)
