@@ -195,7 +195,8 @@ class _Scheduler:
         return group
 
     def _joinable(self, eqn: Equation, operands: list[Var], ways: Any) -> Any:
-        related, others = [], []
+        related: list[Group] = []
+        others: list[Group] = []
         for group in reversed(self.open):
             shares = any(self.group_of.get(v) is group or v in group.inputs for v in operands)
             (related if shares else others).append(group)
