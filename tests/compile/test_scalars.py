@@ -172,7 +172,10 @@ def test_falling_back_is_for_one_call():
 
 
 def test_scalars_beside_arrays():
-    """Numbers that are computed and then used with arrays, of the array's dtype."""
+    """Numbers that are computed and then used with arrays, of the array's dtype.
+
+    True as an argument is NumPy's: Python's, times 2.0, would be a Python float, and whether it is has no type of its own.
+    """
     for dtype in ("f4", "f8", "c16", "i8"):
         x = np.arange(1, 5).astype(dtype)
         f = lambda x, s: (
@@ -181,7 +184,7 @@ def test_scalars_beside_arrays():
             x / x.max() if x.dtype.kind != "c" else x,
             (s > 1.0) * x,
         )
-        for s in (1.5, np.float32(1.5), np.float64(1.5), 2, True):
+        for s in (1.5, np.float32(1.5), np.float64(1.5), 2, np.True_):
             for got, want in zip(fg.jit(f)(x, s), f(x, s), strict=True):
                 assert (got.shape, got.dtype) == (want.shape, want.dtype), (dtype, s)
                 np.testing.assert_allclose(got, want, rtol=1e-6 if dtype == "f4" else 1e-14)
