@@ -64,7 +64,7 @@ def test_value_under_jit(case: Case) -> None:
     assert compiled.cache_info().size == 1
 
 
-@for_each_case("dD", rows=both)
+@for_each_case("dD", main_only=True, rows=both)
 def test_vjp_under_jit(case: Case) -> None:
     """The vector-Jacobian product of a compiled function, compiled or not, is that of the function; so is its jvp."""
     args = case.args()

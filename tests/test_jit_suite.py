@@ -17,7 +17,7 @@ import fungrad as fg
 from fungrad import errors
 
 
-@settings(max_examples=120)
+@settings(max_examples=70)
 @given(programs)
 def test_assignment(program):
     """Programs that fill, slice, alias and accumulate into arrays, and their derivatives, compiled."""

@@ -221,7 +221,7 @@ def test_memory_does_not_grow_with_calls():
         for _ in range(5):
             j(x)
         first = tracemalloc.get_traced_memory()[0]
-        for _ in range(30):
+        for _ in range(15):
             j(x)
         assert tracemalloc.get_traced_memory()[0] - first < 100_000
     finally:

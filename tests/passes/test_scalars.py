@@ -121,7 +121,7 @@ def vector_program(seed):
     return namespace["program"], source
 
 
-@settings(max_examples=120)
+@settings(max_examples=80)
 @given(st.integers(0, 2**32))
 def test_random_programs_of_vectors(seed):
     """Values and gradients of such programs, compiled, are the plain ones."""
