@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from fungrad.primitives.assignment import add_slice
+
 from .row import Row
 
 
@@ -217,6 +219,7 @@ def _parts(y: Any, v: Any) -> None:
 _V = ((3, 4), ())
 ASSIGNMENT = [
     Row("x[i] = v", _set(1, (0, -2)), _V, primitives=("put_slice",)),
+    Row("add_slice", lambda x, v: add_slice(x, v, ((1, 3, 1),)), ((3, 4), (2, 4)), primitives=("add_slice",)),
     Row("x[i] = row", _set(1, -1), ((3, 4), (4,)), more_shapes=(((3, 4), (1, 4)), ((3, 1), (1,)))),
     Row("x[a:b] = v", _set(slice(1, None), slice(0, 3, 2)), ((3, 4), (4,)), more_shapes=(((3, 4), (1, 1)),)),
     Row("x[::-1] = v", _set(slice(None, None, -1), (slice(None), slice(None, None, -2))), ((3, 2), (3, 1))),

@@ -174,7 +174,7 @@ def test_falling_back_is_for_one_call():
 def test_scalars_beside_arrays():
     """Numbers that are computed and then used with arrays, of the array's dtype.
 
-    True as an argument is NumPy's: Python's, times 2.0, would be a Python float, and whether it is has no type of its own.
+    True as an argument is NumPy's: Python's, times 2.0, would be a Python float, which its type does not tell.
     """
     for dtype in ("f4", "f8", "c16", "i8"):
         x = np.arange(1, 5).astype(dtype)
