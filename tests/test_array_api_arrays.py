@@ -125,3 +125,24 @@ def test_special_values(name):
     for received in (plain, *routes):
         same(received, expected)
         np.testing.assert_array_equal(np.signbit(received), np.signbit(expected))
+
+
+@pytest.mark.parametrize("copy", [None, True, False])
+@pytest.mark.parametrize(
+    ("x", "shape"),
+    [
+        (np.arange(6.0), (2, 3)),
+        (np.arange(6.0).reshape(2, 3).T, (6,)),
+        (np.arange(6.0)[::2], (3, 1)),
+        (np.zeros(0), (0, 3)),
+        (np.zeros((2, 0, 3)).T, (-1, 6)),
+        (np.float64(1.0), (1, 1)),
+    ],
+)
+def test_reshape_with_and_without_copy(x, shape, copy):
+    """copy=False is refused where elements would have to be copied, so never for an array without elements."""
+    same(outcome(lambda: fnp.reshape(x, shape, copy=copy)), outcome(lambda: np.reshape(x, shape, copy=copy)))
+    x = np.asarray(x)
+    out = outcome(lambda: fnp.reshape(x, shape, copy=copy))
+    if copy is not None and x.size and not isinstance(out, type):
+        assert np.shares_memory(out, x) is not copy

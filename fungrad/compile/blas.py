@@ -14,6 +14,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ _users = 0
 _before = 1
 
 
+@cache
 def _find() -> tuple[Callable[[int], Any], Callable[[], int]] | None:
     """The functions of the OpenBLAS that NumPy brought, which set and get its number of threads."""
     package = os.path.dirname(os.path.abspath(np.__file__))
@@ -44,20 +46,20 @@ def _find() -> tuple[Callable[[int], Any], Callable[[], int]] | None:
     return None
 
 
-_functions = _find()
-
-CAN_LIMIT = _functions is not None
-"""Whether BLAS can be told how many threads to use."""
+def can_limit() -> bool:
+    """Whether BLAS can be told how many threads to use."""
+    return _find() is not None
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Within it BLAS uses one thread for each call; what it used before is restored by the last one that leaves."""
     global _users, _before
-    if _functions is None:
+    functions = _find()
+    if functions is None:
         yield
         return
-    set_threads, get_threads = _functions
+    set_threads, get_threads = functions
     with _lock:
         if not _users:
             _before = get_threads()

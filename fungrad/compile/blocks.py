@@ -33,7 +33,7 @@ CACHE = 1 << 21
 BLOCK = 1 << 16
 """Elements of an array of one block, at most: the time of a call of NumPy should be small beside that of its work."""
 
-FEWEST_BLOCKS = 4
+FEWEST_BLOCKS = 2
 """Blocks of a group that is worth more than one thread; their number is a multiple of this."""
 
 PRODUCT_BLOCK, PRODUCT_PARTS = 128, 4
@@ -102,7 +102,8 @@ class BlockLoop:
         self.arguments: list[Var] = []
         self._names: dict[Var, str] = {}
         self._slot: dict[Var, int] = {}
-        self._held: dict[Var, Var] = {}
+        self._root: dict[Var, Var] = {}
+        """For views within a block the array that they show."""
         self._body = Source(source)
         self._write_body()
         self.block = self._block_rows()
@@ -139,7 +140,7 @@ class BlockLoop:
         body.indent = " " * 8
         self._load_inputs()
         last_use: dict[Var, int] = {}
-        root: dict[Var, Var] = {}
+        root = self._root
         for k, eqn in enumerate(group.eqns):
             for v in (*eqn.inputs, *eqn.outputs):
                 if isinstance(v, Var):
@@ -177,6 +178,10 @@ class BlockLoop:
         if lowering.pointwise:
             self._release(dead)  # the result may overwrite an operand
             dead = ()
+        if lowering.updates and self._takes_over(eqn, dead):
+            body.write(text.text(self._names[out]))
+            self._release([v for v in dead if v is not out])
+            return
         is_output = out in self.wanted
         if self.flat and prim.name == "reshape":
             body.write(f"{name} = {text.names(eqn.inputs[0])}")
@@ -196,6 +201,17 @@ class BlockLoop:
         self._release([v for v in dead if v is not out])
         if out in dead and not is_output:
             self._release([out])
+
+    def _takes_over(self, eqn: Any, dead: Sequence[Var]) -> bool:
+        """Write the result into the first operand, if that is scratch which nothing reads afterwards."""
+        x, (out,) = eqn.inputs[0], eqn.outputs
+        if x not in dead or x not in self._slot or out in self.wanted:
+            return False
+        if any(self._root.get(v, v) is x for v in eqn.inputs[1:]):
+            return False
+        self._slot[out] = self._slot.pop(x)
+        self._names[out] = self._names[x]
+        return True
 
     def _write_part(self, out: Var, text: str, ufunc: np.ufunc) -> None:
         name = self.source.name(out)

@@ -66,9 +66,10 @@ class _Emitter:
         self.loops: list[BlockLoop] = []
         self.steps: list[Step] = schedule(self.jaxpr)
         eqns = [s.eqns for s in self.steps]
-        owners = owners_of(self.jaxpr)
+        in_blocks = {e for s in self.steps if isinstance(s, Group) for e in s.eqns}
+        owners = owners_of(self.jaxpr, in_blocks)
         self.in_place = updates_in_place(self.jaxpr, eqns, owners, deaths(eqns, owners, self.jaxpr.outvars))
-        self.owners = owners_of(self.jaxpr, self.in_place) if self.in_place else owners
+        self.owners = owners_of(self.jaxpr, in_blocks, self.in_place) if self.in_place else owners
         self.returned = {v for v in self.jaxpr.outvars if isinstance(v, Var)}
         self.slots: dict[Var, Slot] = {}
         self.held: dict[Var, list[str]] = {}

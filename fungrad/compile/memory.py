@@ -20,14 +20,17 @@ from fungrad.core.lowering import NEW, VIEW
 Owners = tuple[Var, ...]
 
 
-def owners_of(jaxpr: Jaxpr, in_place: Collection[Equation] = ()) -> dict[Var, Owners]:
+def owners_of(
+    jaxpr: Jaxpr, in_blocks: Collection[Equation] = (), in_place: Collection[Equation] = ()
+) -> dict[Var, Owners]:
     """For each array of a program the variables in whose memory it may live; none for scalars.
 
-    Equations ``in_place`` write their result into their first operand.
+    What equations ``in_blocks`` make is written into arrays of its own, block by block, whatever they are. Equations
+    ``in_place`` write their result into their first operand.
     """
     owners: dict[Var, Owners] = {v: (v,) for v in (*jaxpr.constvars, *jaxpr.invars) if v.aval.shape}
     for eqn in jaxpr.eqns:
-        memory = eqn.primitive.lowering.memory
+        memory = NEW if eqn in in_blocks else eqn.primitive.lowering.memory
         for out in eqn.outputs:
             if not out.aval.shape:
                 continue

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from fungrad.compile.blas import CAN_LIMIT, one_thread
+from fungrad.compile.blas import can_limit, one_thread
 from fungrad.compile.executor import run_parts
 from fungrad.core.ir import Equation
 from fungrad.primitives.contraction import parse_spec
@@ -43,7 +43,7 @@ def multiplications(eqn: Equation) -> int:
 def division(eqn: Equation) -> Division | None:
     """How a contraction is divided; None to leave it as it is."""
     work = multiplications(eqn)
-    if work < LARGE or not CAN_LIMIT:
+    if work < LARGE or not can_limit():
         return None
     a, b, result = parse_spec(eqn.params["spec"])
     if not result:

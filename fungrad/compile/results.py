@@ -33,7 +33,7 @@ def _calibrated() -> int:
     return _count([np.empty(1)]) if locked() else -1
 
 
-_ALONE = _calibrated()
+_ALONE = min(_calibrated(), 2)  # a debugger that looks on while this is imported adds to the count
 
 
 class Results:

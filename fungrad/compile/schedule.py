@@ -120,10 +120,12 @@ def _is_large(eqn: Equation) -> bool:
 def _row_ways(eqn: Equation) -> list[tuple[int, tuple[bool, ...], Any]]:
     """The ways in which an equation can run in blocks: (number of rows, carry, kind)."""
     avals = [a.aval for a in eqn.inputs]
-    ways = []
+    ways: list[tuple[int, tuple[bool, ...], Any]] = []
+    if not all(a.size for a in avals) or not eqn.outputs[0].aval.size:
+        return ways
     for carry, kind in eqn.primitive.lowering.rows(*avals, **eqn.params):
         sizes = {a.shape[0] if a.shape else 1 for a, c in zip(avals, carry, strict=True) if c}
-        if len(sizes) != 1 or sizes <= {0, 1}:
+        if len(sizes) != 1 or sizes == {1}:
             continue
         (n,) = sizes
         if eqn.primitive.name == "contract":
@@ -193,10 +195,12 @@ class _Scheduler:
         return group
 
     def _joinable(self, eqn: Equation, operands: list[Var], ways: Any) -> Any:
+        related: list[Group] = []
+        others: list[Group] = []
         for group in reversed(self.open):
-            related = any(self.group_of.get(v) is group or v in group.inputs for v in operands)
-            if not related:
-                continue
+            shares = any(self.group_of.get(v) is group or v in group.inputs for v in operands)
+            (related if shares else others).append(group)
+        for group in (*related, *others):
             for n, carry, kind in ways:
                 if n == group.rows and self._fits(group, eqn.inputs, carry):
                     return group, carry, kind
@@ -233,6 +237,8 @@ class _Scheduler:
 
 def _is_flat(group: Group) -> bool:
     """Whether every equation treats each element alone (or sums up all of them)."""
+    if len({v.aval.size for v in (*group.members, *group.inputs)}) != 1:
+        return False
     for eqn in group.eqns:
         prim, (out,) = eqn.primitive, eqn.outputs
         carry = group.carried[eqn]

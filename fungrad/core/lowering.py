@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+import numpy as np
+
 from fungrad.core.aval import Shape, ShapedArray
 
 NEW, VIEW, UNKNOWN = "new", "view", "unknown"
@@ -100,3 +102,25 @@ def call_of(impl: Callable[..., Any]) -> Callable[..., str]:
         return f"{e.const(impl, getattr(impl, '__name__', 'f'))}({', '.join([*names, *keywords])})"
 
     return text
+
+
+SHORT_AXIS = 24
+"""Elements of a last axis up to which it pays to move it to the front before reducing over it."""
+
+
+def reduction_lowering(ufunc: np.ufunc) -> Lowering:
+    """How the reduction of a ufunc over the parameter ``axes`` compiles."""
+
+    def text(e: Emission, out: str | None, x: str, *, axes: tuple[int, ...]) -> str:
+        reduce = e.const(ufunc.reduce, f"{ufunc.__name__}_reduce")
+        shape = e.avals[0].shape
+        if axes == (len(shape) - 1,) and len(shape) > 1 and shape[-1] <= SHORT_AXIS < shape[-2] and not e.rows_last:
+            # NumPy would reduce row by row, in loops that are over as soon as they begin.
+            order = (axes[0], *range(axes[0]))
+            x, axes = f"{e.const(np.ascontiguousarray, 'ascontiguousarray')}({x}.transpose({order}))", (0,)
+        return f"{reduce}({x}, {axes})" if out is None else f"{reduce}({x}, {axes}, None, {out})"
+
+    def rows(x: ShapedArray, *, axes: tuple[int, ...]) -> Ways:
+        return (((True,), ufunc if 0 in axes else ROWS),) if axes else ONE_BY_ONE
+
+    return Lowering(text, NEW, into=True, rows=rows, cost=0.3)

@@ -33,7 +33,7 @@ def reshape(a: Any, shape: Any, order: Any = "C", *, copy: bool | None = None) -
         return shaping.reshape(a, shape, order=order, copy=copy)
     x = np.asarray(a)
     out = np.reshape(x, shape, order)
-    if copy is False and not np.may_share_memory(out, x):
+    if copy is False and x.size and not np.may_share_memory(out, x):  # no elements, nothing copied
         raise ValueError(f"reshape(..., copy=False) at {here()}: this shape and order need a copy; leave copy out")
     return np.array(out) if copy else out
 

@@ -266,7 +266,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
     if mode in _BY_INDEX:
         return _pad_by_index(x, widths, mode)
     fill = _pad_values(x, kwargs.get("constant_values" if mode == "constant" else "end_values", 0), rank)
-    if mode == "constant" and type(fill) is np.ndarray and not fill.any():
+    if mode == "constant" and type(fill) is np.ndarray and not fill.any() and not np.signbit(fill.real).any():
         own = typeof(x).shape
         whole = tuple([a + n + b for (a, b), n in zip(widths, own, strict=True)])
         return structural.unslice_(x, whole, tuple([(a, a + n, 1) for (a, _), n in zip(widths, own, strict=True)]))

@@ -25,8 +25,7 @@ def equation_key(eqn: Equation) -> Hashable | None:
     inputs: tuple[Hashable, ...] = tuple([atom_key(a) for a in eqn.inputs])
     if eqn.primitive.name in _COMMUTE and _rank(eqn.inputs[0]) > _rank(eqn.inputs[1]):
         inputs = inputs[::-1]
-    params = [(k, type(v), repr(v) if type(v) is float else v) for k, v in eqn.params.items()]
-    key = eqn.primitive.name, inputs, tuple(params)
+    key = eqn.primitive.name, inputs, tuple([(k, _parameter_key(v)) for k, v in eqn.params.items()])
     try:
         hash(key)
     except TypeError:
@@ -37,6 +36,13 @@ def equation_key(eqn: Equation) -> Hashable | None:
 def _rank(atom: Atom) -> int:
     """An order of operands: numbers first."""
     return -1 if type(atom) is Literal else id(atom)
+
+
+def _parameter_key(value: Any) -> Hashable:
+    """A parameter as a key: 0.0 is not -0.0, nor 1 True."""
+    if isinstance(value, tuple):
+        return tuple([_parameter_key(v) for v in value])
+    return literal_key(value) if isinstance(value, (float, complex, bool, np.generic)) else value
 
 
 _COMMUTE = frozenset({"add", "mul"})

@@ -13,7 +13,7 @@ one that is in parts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
@@ -27,6 +27,10 @@ from fungrad.primitives.structural import reshape_p, slice_p, stack_p
 
 LONGEST = 6
 """Elements of the longest vector that is taken apart."""
+
+
+_ZERO = Literal(np.float64(0.0))
+"""The zeros of ``unslice``, told apart from others by identity."""
 
 
 def _is_short(aval: ShapedArray) -> bool:
@@ -159,7 +163,7 @@ def _unslice(s: _Splitter, eqn: Equation) -> list[Atom] | None:
     (x,) = eqn.inputs
     if len(shape) != 1 or shape[0] > LONGEST or len(index) != 1 or x.aval.dtype != FLOAT:
         return None
-    parts: list[Atom] = [Literal(np.float64(0.0))] * shape[0]
+    parts: list[Atom] = [_ZERO] * shape[0]
     if isinstance(index[0], int):
         x = s.scalar(x)
         if not _all_floats([x]):
@@ -171,6 +175,44 @@ def _unslice(s: _Splitter, eqn: Equation) -> list[Atom] | None:
         return None
     parts[slice(*(index[0] or (0, shape[0], 1)))] = inner
     return parts
+
+
+def _put_slice(s: _Splitter, eqn: Equation) -> list[Atom] | None:
+    return _changed(s, eqn, lambda old, new: new)
+
+
+def _add_slice(s: _Splitter, eqn: Equation) -> list[Atom] | None:
+    return _changed(s, eqn, lambda old, new: _added(s, old, new))
+
+
+def _changed(s: _Splitter, eqn: Equation, change: Callable[[Atom, Atom], Atom]) -> list[Atom] | None:
+    """A vector in parts with some of them changed."""
+    x, v = eqn.inputs
+    parts, index = s.split(x), eqn.params["index"]
+    if parts is None or len(index) != 1:
+        return None
+    (where,) = index
+    if isinstance(where, int):
+        v = s.scalar(v)
+        if not _all_floats([v]):
+            return None
+        positions, values = [where], [v]
+    else:
+        found = s.take_apart(v)
+        if found is None:
+            return None
+        positions, values = list(range(len(parts)))[slice(*where) if where else slice(None)], found
+    result = list(parts)
+    for k, value in zip(positions, values, strict=True):
+        result[k] = change(result[k], value)
+    return result
+
+
+def _added(s: _Splitter, x: Atom, y: Atom) -> Atom:
+    """A sum, in which the zeros that ``unslice`` fills up with are left out."""
+    if x is _ZERO:
+        return y
+    return x if y is _ZERO else s.emit(add_p, x, y)
 
 
 def _concatenate(s: _Splitter, eqn: Equation) -> list[Atom] | None:
@@ -217,7 +259,12 @@ def _pointwise(s: _Splitter, eqn: Equation) -> list[Atom] | None:
         columns.append(parts if len(parts) == n else parts * n)
     if not all(c.aval.dtype == FLOAT or c.aval.weak or c.aval.dtype.kind == "b" for column in columns for c in column):
         return None
-    results: list[Atom] = [s.emit(eqn.primitive, *operands) for operands in zip(*columns, strict=True)]
+    rows = list(zip(*columns, strict=True))
+    results: list[Atom]
+    if eqn.primitive is add_p and all(_all_floats(row) for row in rows):
+        results = [_added(s, x, y) for x, y in rows]
+    else:
+        results = [s.emit(eqn.primitive, *row) for row in rows]
     return results if all(r.aval.dtype == out.aval.dtype and not r.aval.weak for r in results) else None
 
 
@@ -227,6 +274,8 @@ _RULES = {
     "broadcast_to": _broadcast,
     "slice": _slice,
     "unslice": _unslice,
+    "put_slice": _put_slice,
+    "add_slice": _add_slice,
     "concatenate": _concatenate,
     "sum": _sum,
     "contract": _contract,

@@ -23,7 +23,7 @@ import numpy as np
 
 from fungrad.core.aval import BOOL, Shape, ShapedArray, typeof
 from fungrad.core.elementwise import NoTangent
-from fungrad.core.lowering import NEW, Emission, Lowering, call_of
+from fungrad.core.lowering import NEW, NO_WAYS, ROWS, Emission, Lowering, Ways, call_of
 from fungrad.core.primitive import Linear
 from fungrad.core.trace import Application, Tracer, newest
 from fungrad.primitives.indexing import align_indices, flat_index, gather, index_rank, index_shape, iota, key_of
@@ -64,6 +64,11 @@ def _is_own(x: Any) -> bool:
     return flags.owndata and flags.writeable
 
 
+def _slice_ways(x: ShapedArray, v: ShapedArray, *indices: ShapedArray, index: Index = (0,), **params: Any) -> Ways:
+    """Blocks of rows where a slice takes all rows."""
+    return (((True, True), ROWS),) if not indices and index and index[0] is None and v.ndim else NO_WAYS
+
+
 class Replacement(Linear):
     """``(x, v, ...) -> x with v at some elements``, done in place where nobody can tell.
 
@@ -97,7 +102,7 @@ class Replacement(Linear):
             transpose=self._transposed,
             batch=self._batched,
             linear_in=(0, 1),
-            lowering=Lowering(self._text, NEW, into=True, updates=True),
+            lowering=Lowering(self._text, NEW, into=True, updates=True, rows=_slice_ways),
         )
         self.key = key
         self.taken = taken
@@ -233,7 +238,7 @@ add_slice_p = Linear(
     abstract=lambda x, v, *, index: ShapedArray(x.shape, x.dtype),
     transpose=lambda ct, x, v, *, index: (ct, slice_(ct, index)),
     batch=lambda axis, batched, x, v, *, index: add_slice(*_both_batched(axis, batched, x, v), (None, *index)),
-    lowering=Lowering(_add_slice_text, NEW, into=True, updates=True),
+    lowering=Lowering(_add_slice_text, NEW, into=True, updates=True, rows=_slice_ways),
 )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from fungrad.core.aval import BOOL, Shape, ShapedArray, typeof
 from fungrad.core.elementwise import Elementwise, NoTangent
-from fungrad.core.lowering import NEW, ROWS, Lowering, call_of
+from fungrad.core.lowering import NEW, ROWS, Lowering, call_of, reduction_lowering
 from fungrad.core.primitive import General, Linear
 from fungrad.primitives.arithmetic import add, div, mul, sub
 from fungrad.primitives.comparison import equal
@@ -33,7 +33,6 @@ from fungrad.primitives.structural import (
     flip,
     ones,
     reduce_sum,
-    reduction_lowering,
     reshape,
     slice_axis,
     transpose,

@@ -23,7 +23,18 @@ import numpy as np
 
 from fungrad.core.aval import Shape, ShapedArray, typeof
 from fungrad.core.elementwise import NoTangent
-from fungrad.core.lowering import NEW, NO_WAYS, ONE_BY_ONE, ROWS, VIEW, Emission, Lowering, Ways, call_of
+from fungrad.core.lowering import (
+    NEW,
+    NO_WAYS,
+    ONE_BY_ONE,
+    ROWS,
+    VIEW,
+    Emission,
+    Lowering,
+    Ways,
+    call_of,
+    reduction_lowering,
+)
 from fungrad.core.primitive import Linear
 from fungrad.core.trace import Tracer
 from fungrad.primitives.complex_parts import real
@@ -175,28 +186,6 @@ def _reduce_sum_transpose(ct: Any, x: ShapedArray, *, axes: tuple[int, ...]) -> 
     if axes and axes[-1] != len(axes) - 1:
         ct = expand_dims(ct, axes)
     return broadcast_to(ct, x.shape)
-
-
-SHORT_AXIS = 24
-"""Elements of a last axis up to which it pays to move it to the front before reducing over it."""
-
-
-def reduction_lowering(ufunc: np.ufunc) -> Lowering:
-    """How the reduction of a ufunc over the parameter ``axes`` compiles."""
-
-    def text(e: Emission, out: str | None, x: str, *, axes: tuple[int, ...]) -> str:
-        reduce = e.const(ufunc.reduce, f"{ufunc.__name__}_reduce")
-        shape = e.avals[0].shape
-        if axes == (len(shape) - 1,) and len(shape) > 1 and shape[-1] <= SHORT_AXIS < shape[0] and not e.rows_last:
-            # NumPy would reduce row by row, in loops that are over as soon as they begin.
-            order = (axes[0], *range(axes[0]))
-            x, axes = f"{e.const(np.ascontiguousarray, 'ascontiguousarray')}({x}.transpose({order}))", (0,)
-        return f"{reduce}({x}, {axes})" if out is None else f"{reduce}({x}, {axes}, None, {out})"
-
-    def rows(x: ShapedArray, *, axes: tuple[int, ...]) -> Ways:
-        return (((True,), ufunc if 0 in axes else ROWS),) if axes else ONE_BY_ONE
-
-    return Lowering(text, NEW, into=True, rows=rows, cost=0.3)
 
 
 reduce_sum_p = Linear(
