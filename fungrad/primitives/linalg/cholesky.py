@@ -155,8 +155,12 @@ def _linear_in_second(name: str, impl: Callable[..., Array], jvp: Any, adjoint: 
     return prim
 
 
-cholesky_tangent_p = _linear_in_second("cholesky_tangent", _tangent, _tangent_jvp, lambda: cholesky_cotangent_p)
-cholesky_cotangent_p = _linear_in_second("cholesky_cotangent", _cotangent, _cotangent_jvp, lambda: cholesky_tangent_p)
+cholesky_tangent_p: General = _linear_in_second(
+    "cholesky_tangent", _tangent, _tangent_jvp, lambda: cholesky_cotangent_p
+)
+cholesky_cotangent_p: General = _linear_in_second(
+    "cholesky_cotangent", _cotangent, _cotangent_jvp, lambda: cholesky_tangent_p
+)
 
 
 # cholesky: (*L, n, n) -> (*L, n, n), lower triangular

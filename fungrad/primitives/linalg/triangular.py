@@ -12,9 +12,9 @@ remains is substitution), and all the rest is matrix products:
     x_i = a_ii^-1 (b_i - sum_j a_ij x_j)                                       Golub & Van Loan, 4th ed., section 3.1.4
 
 Substitution by blocks is backward stable: the residual is small beside ``|t| |x|``, however ill-conditioned t is. The
-inverse is made by the same substitution, row of blocks after row of blocks: the one that multiplies the inverses of
-the halves, ``-C^-1 B A^-1``, takes half the time and loses what substitution keeps (Du Croz & Higham 1992, IMA J. Numer.
-Anal. 12): for a smooth kernel with the condition number 1e7 its residual is a million times larger.
+inverse is made by the same substitution, row of blocks after row of blocks. The recursion that multiplies the inverses
+of the halves, ``-C^-1 B A^-1``, is a fifth faster and loses what substitution keeps (Du Croz & Higham 1992, IMA J.
+Numer. Anal. 12): for the factor of a smooth kernel, of condition number 1e7, its residual is a million times larger.
 """
 
 from __future__ import annotations
@@ -131,7 +131,9 @@ def inverse_by_blocks(a: Array, *, lower: bool) -> Array:
         inverse = np.linalg.inv(block)
         x[..., rows, rows] = inverse[..., ::-1, ::-1]
         rest = _turned(-(a[..., rows, known] @ x[..., known, known]), True)
-        solved = _refined(block, inverse, rest) if _is_well_conditioned(block, inverse) else np.linalg.solve(block, rest)
+        solved = (
+            _refined(block, inverse, rest) if _is_well_conditioned(block, inverse) else np.linalg.solve(block, rest)
+        )
         x[..., rows, known] = _turned(solved, True)
     return out
 
