@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-import math
 import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -17,18 +16,17 @@ import numpy as np
 from fungrad import tree
 from fungrad._util import collection_paused, describe_function, fun_name
 from fungrad.control.call import Program, call_p
-from fungrad.core.aval import ShapedArray, typeof
-from fungrad.core.primitive import OPERAND_TYPES
 from fungrad.core.record import record_jaxpr
 from fungrad.core.trace import Tracer
 from fungrad.errors import TransformTypeError, TransformValueError
-from fungrad.primitives.collectives import axes_in_scope
-from fungrad.transforms.arguments import arrays, check_callable, path_of
+from fungrad.transforms.arguments import arrays, check_callable
 from fungrad.transforms.lowered import Lowered
+from fungrad.transforms.signature import Arguments, Key, assembler
 
 Numbers = int | Sequence[int] | None
 Names = str | Sequence[str] | None
 
+_ndarray = np.ndarray
 _disabled: ContextVar[bool] = ContextVar("fungrad_disable_jit", default=False)
 
 
@@ -45,7 +43,7 @@ class _Entry(NamedTuple):
 
     program: Program
     out_tree: Any
-    single: bool  # the result is one bare array
+    assemble: Callable[[Sequence[Any]], Any]  # the result from its leaves
     constants: tuple[Any, ...]  # traced values that the function closes over, operands behind the arguments
 
 
@@ -224,35 +222,27 @@ class Jitted:
         """Run the compiled function."""
         if not kwargs and not self._has_static:
             # Arrays and numbers as positional arguments, not traced: the way that must be quick.
-            key: list[Any] = []
-            for x in args:
-                kind = type(x)
-                if kind is np.ndarray:
-                    key.append(x.shape)
-                    key.append(x.dtype)
-                elif kind in OPERAND_TYPES:
-                    key.append(kind)
-                else:
-                    break
-            else:
-                entry = self._cache.entries.get(tuple(key))
-                if entry is not None and not _disabled.get():
-                    self._cache.hits += 1
-                    outs = entry.program.run(*args)
-                    return outs[0] if entry.single else entry.out_tree.unflatten(outs)
+            cache = self._cache
+            entry = cache.entries.get(tuple([(x.shape, x.dtype) if type(x) is _ndarray else type(x) for x in args]))
+            if entry is not None and not _disabled.get():
+                cache.hits += 1
+                return entry.assemble(entry.program.run(*args))
         return self._call(args, kwargs)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if _disabled.get():
             return self._fun(*args, **kwargs)
-        call = _Arguments(self, args, kwargs)
+        call = self._arguments(args, kwargs)
         if self._inline and any(type(x) is Tracer for x in call.values):
             return self._fun(*args, **kwargs)
         entry = self._entry(call)
         outs = call_p.bind(*call.values, *entry.constants, program=entry.program)
         return entry.out_tree.unflatten(outs)
 
-    def _entry(self, call: _Arguments) -> _Entry:
+    def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any], types: bool = False) -> Arguments:
+        return Arguments(self._fun, self._static_nums, self._static_names, args, kwargs, types)
+
+    def _entry(self, call: Arguments) -> _Entry:
         cache = self._cache
         key = call.key()
         entry = cache.entries.get(key)
@@ -272,7 +262,7 @@ class Jitted:
 
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """What the function compiles to for arguments like these: ``as_text()``, ``cost()``, ``compile()``."""
-        call = _Arguments(self, args, kwargs, types=True)
+        call = self._arguments(args, kwargs, types=True)
         entry = self._entry(call)
         return Lowered(entry.program, entry.out_tree)
 
@@ -287,9 +277,9 @@ class Jitted:
 
     def explain(self, *args: Any, **kwargs: Any) -> str:
         """Whether a call with these arguments finds its program, and if not what is new about them."""
-        call = _Arguments(self, args, kwargs, types=True)
+        call = self._arguments(args, kwargs, types=True)
         key = call.key()
-        known = [k for k in list(self._cache.entries) if isinstance(k, _Key)]
+        known = [k for k in list(self._cache.entries) if isinstance(k, Key)]
         name = describe_function(self._fun)
         if key in known:
             return f"{name}: compiled for these arguments"
@@ -333,146 +323,7 @@ def _complete(fun: Any, nums: tuple[int, ...], names: tuple[str, ...]) -> tuple[
     return frozenset(all_nums), frozenset(all_names)
 
 
-class _Key:
-    """What a program is kept by."""
-
-    __slots__ = ("_hash", "avals", "axes", "static", "treedef")
-
-    def __init__(self, treedef: Any, avals: tuple[Any, ...], static: tuple[Any, ...], axes: Any) -> None:
-        self.treedef, self.avals, self.static, self.axes = treedef, avals, static, axes
-        self._hash = hash((treedef, tuple([(a.shape, a.dtype, a.weak) for a in avals]), static, axes))
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            type(other) is _Key
-            and self.avals == other.avals
-            and self.treedef == other.treedef
-            and self.static == other.static
-            and self.axes == other.axes
-        )
-
-    def differences(self, new: _Key) -> list[str]:
-        """In words, a line each."""
-        if self.treedef != new.treedef:
-            return [f"  the tree of the arguments: {new.treedef} instead of {self.treedef}"]
-        rows = []
-        example = self.treedef.unflatten(range(len(self.avals)))
-        for k, (a, b) in enumerate(zip(self.avals, new.avals, strict=True)):
-            if a != b:
-                known, found = (f"{t!r} (a Python number)" if t.weak else repr(t) for t in (a, b))
-                rows.append(
-                    f"  the type of the argument args{path_of(example, k)[3:] or ''}: {found} instead of {known}"
-                )
-        for (name, _, a), (_, _, b) in zip(self.static, new.static, strict=False):
-            if a != b:
-                rows.append(f"  the static argument {name}: {b!r} instead of {a!r}")
-        if self.axes != new.axes:
-            rows.append("  the named axes in scope")
-        return rows or ["  the static arguments"]
-
-
-class _Arguments:
-    """One call: its array leaves, and what is static."""
-
-    def __init__(self, jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any], types: bool = False) -> None:
-        nums, names = jitted._static_nums, jitted._static_names
-        self.fun = jitted._fun
-        self.args, self.kwargs = args, kwargs
-        static: list[tuple[Any, type, Any]] = [(i, type(args[i]), args[i]) for i in sorted(nums) if i < len(args)]
-        static += [(n, type(kwargs[n]), kwargs[n]) for n in sorted(names) if n in kwargs]
-        for name, _, value in static:
-            try:
-                hash(value)
-            except TypeError:
-                raise TransformValueError(
-                    f"fungrad.jit: the static argument {name!r} of {describe_function(self.fun)} must be hashable, got "
-                    f"{type(value).__name__}: {value!r:.100}. Pass a tuple instead of a list, or do not mark it static."
-                ) from None
-        self.static = tuple([(n, t, _with_sign(v)) for n, t, v in static])
-        self.static_values = {n: v for n, _, v in static if isinstance(n, str)}
-        self.nums = nums
-        self.dynamic = (
-            tuple([a for i, a in enumerate(args) if i not in nums]),
-            {k: v for k, v in kwargs.items() if k not in names},
-        )
-        leaves, self.treedef = tree.flatten(self.dynamic)
-        self.values = [_operand(self.fun, self.dynamic, k, x, types) for k, x in enumerate(leaves)]
-        self.avals = tuple([typeof(x) for x in self.values])
-
-    def key(self) -> _Key:
-        """What the program is kept by."""
-        return _Key(self.treedef, self.avals, self.static, axes_in_scope())
-
-    def quick_key(self) -> Any:
-        """The key of `Jitted.__call__`, if it can take such arguments."""
-        if self.kwargs or self.static or self.nums or axes_in_scope():
-            return None
-        key: list[Any] = []
-        for x in self.args:
-            if type(x) is np.ndarray:
-                key += [x.shape, x.dtype]
-            elif type(x) in OPERAND_TYPES:
-                key.append(type(x))
-            else:
-                return None
-        return tuple(key)
-
-    def rebuild(self, tracers: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
-        """The arguments with tracers in the place of arrays."""
-        given, keywords = self.treedef.unflatten(tracers)
-        rest = iter(given)
-        args = [self.args[i] if i in self.nums else next(rest) for i in range(len(self.args))]
-        return args, {**keywords, **self.static_values}
-
-
-def _with_sign(value: Any) -> Any:
-    """0.0 and -0.0 are equal and hash alike, but are not the same static argument."""
-    return (value, math.copysign(1.0, value)) if type(value) is float and value == 0 else value
-
-
-def _operand(fun: Any, target: Any, k: int, x: Any, types: bool) -> Any:
-    """A leaf as an operand; with ``types`` it may be anything with a shape and a dtype instead of an array."""
-    if type(x) is np.ndarray and x.dtype.kind in "biufc":
-        return x
-    if type(x) is int and not -(2**63) <= x < 2**63:
-        raise TransformTypeError(
-            f"fungrad.jit: the argument{path_of(target, k)} of {describe_function(fun)} is the integer {x}, which does "
-            "not fit into 64 bits; pass a float, or mark it static"
-        )
-    if type(x) in OPERAND_TYPES and type(x) is not np.ndarray:
-        return x
-    if isinstance(x, ShapedArray):
-        if types:
-            return x
-        raise TransformTypeError(
-            f"fungrad.jit: the argument{path_of(target, k)} of {describe_function(fun)} is a type, {x!r}; a call takes "
-            "arrays. lower(*types) and explain(*types) take types."
-        )
-    if (
-        types
-        and not isinstance(x, np.ndarray)
-        and type(x) is not Tracer
-        and hasattr(x, "shape")
-        and hasattr(x, "dtype")
-    ):
-        return ShapedArray(tuple(x.shape), x.dtype)
-    try:
-        (found,) = arrays("jit", fun, target, [x], "argument")
-    except TransformTypeError:
-        raise
-    except TypeError as error:
-        raise TransformTypeError(
-            f"fungrad.jit: the argument{path_of(target, k)} of {describe_function(fun)} is {type(x).__name__}: "
-            f"{x!r:.100}; expected arrays and numbers. What is not an array must be marked static "
-            "(static_argnums, static_argnames) or closed over."
-        ) from error
-    return found
-
-
-def _record(fun: Any, call: _Arguments) -> _Entry:
+def _record(fun: Any, call: Arguments) -> _Entry:
     trees: list[Any] = []
 
     def flat(*tracers: Any) -> list[Any]:
@@ -484,4 +335,4 @@ def _record(fun: Any, call: _Arguments) -> _Entry:
 
     closed = record_jaxpr("jit", flat, call.avals, fun)
     program, constants = Program.closing_over(closed, fun_name(fun))
-    return _Entry(program, trees[0], tree.treedef_is_leaf(trees[0]), constants)
+    return _Entry(program, trees[0], assembler(trees[0], len(closed.out_avals)), constants)
