@@ -21,7 +21,7 @@ from fungrad.core.lowering import VIEW
 
 _CUBIC = {
     "cholesky": 1 / 3, "solve": 2 / 3, "inv": 2.0, "eigh": 9.0, "eig": 25.0, "svd": 20.0, "qr": 4 / 3, "det": 2 / 3,
-    "slogdet": 2 / 3,
+    "slogdet": 2 / 3, "inv_triangular": 2 / 3, "cholesky_tangent": 3.0, "cholesky_cotangent": 7 / 3,
 }  # fmt: skip
 """Operations of factorisations, times the size of the first operand and its last axis (Golub & Van Loan, 4th ed.)."""
 
@@ -63,6 +63,8 @@ def flops_of(eqn: Equation) -> int:
         return 0
     if prim.name == "contract":
         return 2 * multiplications(eqn)
+    if prim.name == "solve_triangular":
+        return eqn.inputs[0].aval.shape[-1] * eqn.inputs[1].aval.size
     sizes = [a.aval.size for a in (*eqn.inputs, *eqn.outputs)]
     if prim.name in _CUBIC:
         first = eqn.inputs[0].aval

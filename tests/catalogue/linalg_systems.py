@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from fungrad.numpy.linalg.arguments import in_linalg_dtype
+from fungrad.primitives.linalg.triangular import inv_triangular, solve_triangular
+
 from .row import Row, Shape
 
 _STACKS: tuple[tuple[Shape, ...], ...] = (((2, 3, 3),), ((0, 3, 3),), ((0, 0),), ((1, 1),), ((2, 1, 2, 2),))
@@ -98,6 +101,29 @@ _SYSTEMS = [
     _square("matrix_power 0", lambda a: np.linalg.matrix_power(a, 0), differentiable=False),
 ]
 
+_TRIANGULAR = [
+    _two(
+        f"solve_triangular {'lower' if lower else 'upper'}",
+        lambda a, b, lower=lower: solve_triangular(*in_linalg_dtype(_regular(a), b), lower),
+        (3, 3),
+        (3, 2),
+        ((2, 3, 3), (2, 3, 2)),
+        ((0, 3, 3), (0, 3, 1)),
+        ((0, 0), (0, 2)),
+        ((3, 3), (3, 0)),
+        ((1, 1), (1, 1)),
+        primitives=("solve_triangular",),
+    )
+    for lower in (True, False)
+] + [
+    _square(
+        f"inv_triangular {'lower' if lower else 'upper'}",
+        lambda a, lower=lower: inv_triangular(*in_linalg_dtype(_regular(a)), lower),
+        "inv_triangular",
+    )
+    for lower in (True, False)
+]
+
 _DETERMINANTS = [
     _square("det", np.linalg.det, "det", "cofactors", "cofactors_tangent"),
     _two(
@@ -121,7 +147,14 @@ _DETERMINANTS = [
 ]
 
 _DECOMPOSITIONS = [
-    _square("cholesky", lambda a: np.linalg.cholesky(_regular(a)), "cholesky", domain=(-0.5, 0.5)),
+    _square(
+        "cholesky",
+        lambda a: np.linalg.cholesky(_regular(a)),
+        "cholesky",
+        "cholesky_tangent",
+        "cholesky_cotangent",
+        domain=(-0.5, 0.5),
+    ),
     _square("cholesky upper", lambda a: np.linalg.cholesky(_regular(a), upper=True), domain=(-0.5, 0.5)),
     Row("cholesky gram", lambda x: np.linalg.cholesky(_gram(x)), ((3, 2),)),
     Row(
@@ -217,4 +250,4 @@ _PRODUCTS = [
     Row("multi_dot of a stack", np.linalg.multi_dot, ((3, 2, 2),)),
 ]
 
-ROWS: list[Row] = [*_SYSTEMS, *_DETERMINANTS, *_DECOMPOSITIONS, *_LEAST_SQUARES, *_LSTSQ, *_PRODUCTS]
+ROWS: list[Row] = [*_SYSTEMS, *_TRIANGULAR, *_DETERMINANTS, *_DECOMPOSITIONS, *_LEAST_SQUARES, *_LSTSQ, *_PRODUCTS]

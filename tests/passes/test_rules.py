@@ -11,6 +11,7 @@ from fungrad.passes.algebra import RULES, algebra
 from fungrad.passes.cse import cse
 from fungrad.passes.dce import dce
 from fungrad.passes.fold import fold
+from fungrad.primitives.linalg.triangular import PAYS
 
 X = np.array([1.0, -2.0, 3.0])
 M = np.arange(6.0).reshape(2, 3)
@@ -38,6 +39,7 @@ def shown(closed):
 
 S = np.float64(2.0)
 W, V = np.ones((3, 50)), np.ones(50)
+P = 4 * np.eye(PAYS)
 
 GOLDEN = {
     "x * 1": (lambda x: x * 1, (X,), ["in (a,)"]),
@@ -335,6 +337,20 @@ GOLDEN = {
             np.ones((3, 3)),
         ),
         ["d:f64[3,3] = contract[spec=ab,bc->ac] a b", "e:f64[3,3] = contract[spec=ab,bc->ac] d c", "in (e,)"],
+    ),
+    "solve(cholesky(x), y)": (
+        lambda x: np.linalg.solve(np.linalg.cholesky(x), x),
+        (P,),
+        [
+            f"b:f64[{PAYS},{PAYS}] = cholesky a",
+            f"c:f64[{PAYS},{PAYS}] = solve_triangular[lower=True] b a",
+            "in (c,)",
+        ],
+    ),
+    "inv(cholesky(x))": (
+        lambda x: np.linalg.inv(np.linalg.cholesky(x)),
+        (P,),
+        [f"b:f64[{PAYS},{PAYS}] = cholesky a", f"c:f64[{PAYS},{PAYS}] = inv_triangular[lower=True] b", "in (c,)"],
     ),
 }
 """For each rule: a program, its arguments, and what it becomes; ``stays``: no rule may touch it."""
