@@ -20,6 +20,12 @@ RNG = np.random.default_rng(7)
 INF = np.inf
 
 
+@pytest.fixture(autouse=True)
+def _drawn_anew():
+    """Each test draws from the same state, whichever ran before it."""
+    RNG.bit_generator.state = np.random.default_rng(8).bit_generator.state
+
+
 def _orthogonal(n, dtype="d"):
     z = RNG.normal(size=(n, n)) + (1j * RNG.normal(size=(n, n)) if dtype == "D" else 0)
     return np.linalg.qr(z)[0]
