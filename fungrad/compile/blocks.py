@@ -27,10 +27,10 @@ from fungrad.core.ir import Var
 from fungrad.core.lowering import UNKNOWN, VIEW
 
 PARTS = 16
-CACHE = 1 << 21
+CACHE = 1 << 23
 """Bytes that the arrays of one block may take together."""
 
-BLOCK = 1 << 16
+BLOCK = 1 << 17
 """Elements of an array of one block, at most: the time of a call of NumPy should be small beside that of its work."""
 
 FEWEST_BLOCKS = 2
