@@ -14,6 +14,8 @@ import numpy as np
 from libraries import COMPILERS, MINE, Library
 from workloads.workload import Workload
 
+REST = 0.06
+"""Seconds between libraries: threads of the one before (OpenBLAS, OpenMP) spin for some time after their work."""
 SECONDS_PER_ROUND = 0.05  # each library repeats its call for about this long in each round
 SECONDS_PER_LIBRARY = 5.0  # after this long (and three rounds) a slow library has had its turns
 SECONDS_OF_FIRST_CALLS = 2.0  # a first call is measured again, on new functions, up to this long
@@ -149,6 +151,8 @@ def time_interleaved(
             n = repeats[name]
             if k >= 3 and n * sum(times[name]) > SECONDS_PER_LIBRARY:
                 continue
+            time.sleep(REST)
+            call()
             start = time.perf_counter()
             for _ in range(n):
                 call()

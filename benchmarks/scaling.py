@@ -9,7 +9,14 @@ from libraries import Library
 from measure import measure
 from workloads import SCALING
 
-STYLES = {"fungrad": ("tab:red", "--"), "fungrad.jit": ("tab:red", "-")}
+STYLES = {
+    "fungrad": ("tab:red", "--"),
+    "fungrad.jit": ("tab:red", "-"),
+    "numpy": ("tab:blue", "-"),
+    "autograd": ("tab:orange", "-"),
+    "jax.jit": ("tab:green", "-"),
+    "torch": ("tab:purple", "-"),
+}
 
 
 def measure_sizes(libraries: Mapping[str, Library], rounds: int) -> dict[str, dict[str, dict[int, float]]]:

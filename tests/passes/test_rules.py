@@ -427,8 +427,9 @@ TYPES = "bhilBHILefdg"
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("name", [
     "x / 4", "x / 4.0", "x / np.int8(4)", "x / np.float32(4)", "x / np.float64(4)", "x * 1", "x * 1.0",
-    "x * np.float64(1)", "x - 0", "x - 0.0", "x - np.float64(0)", "x + x", "x ** 2", "x ** 1", "np.power(x, np.float32(2))",
-    "x ** np.int64(3)", "x * np.float16(2) * np.float16(4)", "x * 2.0 * np.float32(4)", "x * np.float64(2) * 4",
+    "x * np.float64(1)", "x - 0", "x - 0.0", "x - np.float64(0)", "x + x", "x ** 2", "x ** 1",
+    "np.power(x, np.float32(2))", "x ** np.int64(3)", "x * np.float16(2) * np.float16(4)", "x * 2.0 * np.float32(4)",
+    "x * np.float64(2) * 4",
     "x * 2 * np.float64(8)", "-(x * np.float32(3))", "(-x) * np.float64(3)", "np.float64(3) * (-x)", "(-x) * y",
     "y * (-x)", "y + (-x)", "(-x) + y", "y - (-x)", "y / (-x)", "(-x) / (-y)", "(-x) * (-x)", "np.square(-x)",
     "3 - (-x)", "-(-x)", "(-x) * 3", "(-x) + 3", "-(x * 0)", "(-x) * 0.0", "np.broadcast_to(x, (2, 3)).sum(axis=0)",
