@@ -118,7 +118,7 @@ def jit(
     static_argnames : str or sequence of str, optional
         The same by name. Of static_argnums and static_argnames either gives the other where the signature tells it.
     donate_argnums, donate_argnames : optional
-        Arguments that the caller does not need any more.
+        Arguments that the caller does not need any more. Accepted for compatibility: arguments are never written to.
     keep_unused : bool
         Accepted for compatibility: unused arguments cost nothing.
     inline : bool
