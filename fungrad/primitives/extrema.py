@@ -38,7 +38,7 @@ maximum_p = Elementwise(
     np.maximum,
     lambda t, x, y, out: _share(t, x, y, out),
     lambda t, x, y, out: _share(t, y, x, out),
-    scalar="{0} if {0} >= {1} or {0} != {0} else {1}",  # nan is handed on
+    scalar="{0} if {0} > {1} or {0} != {0} else {1}",  # nan is handed on; of equal ones NumPy takes the second
 )
 maximum = maximum_p.function
 
@@ -47,7 +47,7 @@ minimum_p = Elementwise(
     np.minimum,
     lambda t, x, y, out: _share(t, x, y, out),
     lambda t, x, y, out: _share(t, y, x, out),
-    scalar="{0} if {0} <= {1} or {0} != {0} else {1}",  # nan is handed on
+    scalar="{0} if {0} < {1} or {0} != {0} else {1}",  # nan is handed on; of equal ones NumPy takes the second
 )
 minimum = minimum_p.function
 
