@@ -24,7 +24,7 @@ from fungrad.compile.memory import Slot, Workspace, deaths, owners_of, updates_i
 from fungrad.compile.products import Division, division, run_product
 from fungrad.compile.results import LARGEST, SMALLEST, Results
 from fungrad.compile.schedule import Group, Step, schedule
-from fungrad.compile.source import FLOAT_ERRORS, MATH, NESTING, Source, Text, is_python
+from fungrad.compile.source import FLOAT_ERRORS, MATH, NESTING, Source, Text, as_python, is_python
 from fungrad.core.aval import ShapedArray
 from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Literal, Var
 from fungrad.core.lowering import NEW, VIEW
@@ -59,7 +59,6 @@ class _Emitter:
         self.closed = closed
         self.jaxpr = closed.jaxpr
         self.safe = safe
-        self.label = name
         self.source = Source()
         self.source.namespace.update(MATH)
         self.workspace = Workspace()
@@ -120,7 +119,7 @@ class _Emitter:
         for var in self.jaxpr.invars:
             name, aval = source.name(var), var.aval
             if is_python(aval):
-                source.write(f"{name} = {'float' if aval.dtype.kind == 'f' else 'bool'}({name})")
+                source.write(f"{name} = {as_python(aval, name)}")
             elif not aval.shape and not aval.weak:
                 source.write(f"{name} = {source.const(np.asarray, 'asarray')}({name})[()]")
 
@@ -247,7 +246,7 @@ class _Emitter:
 
     def _hold(self, aval: ShapedArray, name: str) -> None:
         if is_python(aval):
-            self.source.write(f"{name} = {'float' if aval.dtype.kind == 'f' else 'bool'}({name})")
+            self.source.write(f"{name} = {as_python(aval, name)}")
 
     def _write_group(self, group: Group, gone: Sequence[Var]) -> None:
         source = self.source
@@ -281,9 +280,7 @@ class _Emitter:
         self._release(gone)
 
     def _store_end(self, v: Var, text: str) -> None:
-        if is_python(v.aval):
-            text = f"float({text})" if v.aval.dtype.kind == "f" else f"bool({text})"
-        self._assign(v, text)
+        self._assign(v, as_python(v.aval, text))
 
     def read_outside(self, group: Group) -> set[Var]:
         """The results of a group that anything outside of it reads."""

@@ -37,6 +37,11 @@ def is_python(aval: ShapedArray) -> bool:
     return not aval.shape and (aval.dtype is FLOAT or aval.dtype is BOOL or aval.dtype in (FLOAT, BOOL))
 
 
+def as_python(aval: ShapedArray, text: str) -> str:
+    """The source of a value as generated code holds it: a Python number where that is one."""
+    return f"{'float' if aval.dtype == FLOAT else 'bool'}({text})" if is_python(aval) else text
+
+
 _RESERVED = frozenset([*dir(builtins), *keyword.kwlist, "take", "make", "give_back", "safe", "part", "scratch"])
 
 NESTING = 6
@@ -176,9 +181,7 @@ class Text:
 
     def _as_held(self, text: str) -> str:
         (aval,) = self.out_avals
-        if aval.shape or aval.weak:
-            return text
-        return f"float({text})" if aval.dtype == FLOAT else f"bool({text})" if aval.dtype == BOOL else text
+        return text if aval.weak else as_python(aval, text)
 
     def _scalar_text(self, pointwise: bool) -> str:
         prim = self.eqn.primitive
