@@ -211,6 +211,8 @@ class _Emitter:
             source.write(text.text(self.names[out]))
             self._release(gone)
             return
+        if lowering.temporary is not None:
+            self.peak = max(self.peak, self.fresh + lowering.temporary(*text.avals, **eqn.params))
         if out.aval.shape and lowering.into and self._in_slot(out):
             if lowering.pointwise:  # the result may stand where an operand stood
                 self._release_slots(gone)

@@ -68,9 +68,11 @@ class Lowering:
         A Python expression for float64 scalars, such as ``"sin({0})"``; it may raise where NumPy gives inf or nan.
     cost : float
         About how many nanoseconds an element takes.
+    temporary : callable, optional
+        ``temporary(*avals, **params)``: bytes that the text needs besides operands and result, while it runs.
     """
 
-    __slots__ = ("cost", "into", "memory", "pointwise", "rows", "scalar", "text", "updates")
+    __slots__ = ("cost", "into", "memory", "pointwise", "rows", "scalar", "temporary", "text", "updates")
 
     def __init__(
         self,
@@ -83,6 +85,7 @@ class Lowering:
         rows: Callable[..., Ways] | None = None,
         scalar: str | None = None,
         cost: float = 0.3,
+        temporary: Callable[..., int] | None = None,
     ) -> None:
         self.text = text
         self.memory = memory
@@ -92,6 +95,7 @@ class Lowering:
         self.rows = rows
         self.scalar = scalar
         self.cost = cost
+        self.temporary = temporary
 
 
 def call_of(impl: Callable[..., Any]) -> Callable[..., str]:
@@ -111,10 +115,16 @@ SHORT_AXIS = 24
 def reduction_lowering(ufunc: np.ufunc) -> Lowering:
     """How the reduction of a ufunc over the parameter ``axes`` compiles."""
 
+    def is_short(shape: Shape, axes: tuple[int, ...]) -> bool:
+        return axes == (len(shape) - 1,) and len(shape) > 1 and shape[-1] <= SHORT_AXIS < shape[-2]
+
+    def temporary(x: ShapedArray, *, axes: tuple[int, ...]) -> int:
+        return x.size * x.dtype.itemsize if is_short(x.shape, axes) else 0
+
     def text(e: Emission, out: str | None, x: str, *, axes: tuple[int, ...]) -> str:
         reduce = e.const(ufunc.reduce, f"{ufunc.__name__}_reduce")
         shape = e.avals[0].shape
-        if axes == (len(shape) - 1,) and len(shape) > 1 and shape[-1] <= SHORT_AXIS < shape[-2] and not e.rows_last:
+        if is_short(shape, axes) and not e.rows_last:
             # NumPy would reduce row by row, in loops that are over as soon as they begin.
             order = (axes[0], *range(axes[0]))
             x, axes = f"{e.const(np.ascontiguousarray, 'ascontiguousarray')}({x}.transpose({order}))", (0,)
@@ -123,4 +133,4 @@ def reduction_lowering(ufunc: np.ufunc) -> Lowering:
     def rows(x: ShapedArray, *, axes: tuple[int, ...]) -> Ways:
         return (((True,), ufunc if 0 in axes else ROWS),) if axes else ONE_BY_ONE
 
-    return Lowering(text, NEW, into=True, rows=rows, cost=0.3)
+    return Lowering(text, NEW, into=True, rows=rows, cost=0.3, temporary=temporary)
