@@ -111,9 +111,16 @@ class Program:
                     made = self._made[key] = make()
         return made
 
+    keeps_rules = False
+    """Whether the derivative or the batched form is not that of the jaxpr: then a call stays a call in what is still to
+    be differentiated or batched."""
+
+    keeps_apart = False
+    """Whether a call stays a call also in compiled programs, so that nothing is shared with what is around."""
+
     def optimized(self) -> ClosedJaxpr:
         """The jaxpr after the passes."""
-        return self._once("optimized", lambda: optimize(inline(self.closed)))  # type: ignore[no-any-return]
+        return self._once("optimized", lambda: optimize(inline(self.closed, final=True)))  # type: ignore[no-any-return]
 
     def executable(self) -> Executable:
         """The compiled form."""
@@ -323,9 +330,19 @@ def _call_text(e: Emission, out: str | None, *names: str, program: Program) -> s
 call_p = Call()
 
 
-def inline(closed: ClosedJaxpr) -> ClosedJaxpr:
-    """The jaxpr with the equations of called programs in the place of the calls."""
-    if not any(e.primitive is call_p for e in closed.eqns):
+def inline(closed: ClosedJaxpr, final: bool = False) -> ClosedJaxpr:
+    """The jaxpr with the equations of called programs in the place of the calls.
+
+    Calls of programs with rules of their own stay, unless the jaxpr is ``final``: only to be computed.
+    """
+
+    def stays(eqn: Equation) -> bool:
+        if eqn.primitive is not call_p:
+            return True
+        program: Program = eqn.params["program"]
+        return program.keeps_apart or (program.keeps_rules and not final)
+
+    if all(stays(e) for e in closed.eqns):
         return closed
     consts: dict[Var, Any] = dict(zip(closed.jaxpr.constvars, closed.consts, strict=True))
     eqns: list[Equation] = []
@@ -337,7 +354,7 @@ def inline(closed: ClosedJaxpr) -> ClosedJaxpr:
     def expand(jaxpr: Jaxpr, env: dict[Var, Any]) -> None:
         for eqn in jaxpr.eqns:
             inputs = [read(a, env) for a in eqn.inputs]
-            if eqn.primitive is not call_p:
+            if stays(eqn):
                 outputs = eqn.outputs if env is alias else [Var(v.aval) for v in eqn.outputs]
                 env.update(zip(eqn.outputs, outputs, strict=True))
                 eqns.append(Equation(eqn.primitive, inputs, eqn.params, outputs, eqn.source))

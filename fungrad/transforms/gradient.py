@@ -8,6 +8,7 @@ from typing import Any
 from fungrad import tree
 from fungrad._util import describe_function
 from fungrad.core.aval import ShapedArray
+from fungrad.core.leaves import check_callable, wraps
 from fungrad.errors import NonDifferentiableError, TransformTypeError
 from fungrad.primitives.structural import ones
 from fungrad.transforms.arguments import (
@@ -15,9 +16,7 @@ from fungrad.transforms.arguments import (
     Argnums,
     Leaves,
     Selection,
-    check_callable,
     check_differentiable,
-    wraps,
 )
 from fungrad.transforms.linearized import Result
 

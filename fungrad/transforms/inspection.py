@@ -11,9 +11,9 @@ from fungrad import tree
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.evaluate import evaluate
 from fungrad.core.ir import ClosedJaxpr, Jaxpr
+from fungrad.core.leaves import arrays, as_array, check_callable, is_operand, path_of, wraps
 from fungrad.core.record import record_jaxpr
 from fungrad.errors import TransformTypeError, TransformValueError
-from fungrad.transforms.arguments import arrays, as_array, check_callable, is_operand, path_of, wraps
 
 
 def _aval_of(transform: str, fun: Any, target: Any, k: int, x: Any) -> ShapedArray:

@@ -16,6 +16,7 @@ import numpy as np
 from fungrad._util import describe_function
 from fungrad.core.aval import ShapedArray
 from fungrad.core.ir import ClosedJaxpr
+from fungrad.core.leaves import check_callable, wraps
 from fungrad.core.memory import own
 from fungrad.errors import NonDifferentiableError, TransformValueError
 from fungrad.interpreters.batch import BatchAxis, batch
@@ -26,10 +27,8 @@ from fungrad.transforms.arguments import (
     Argnums,
     Leaves,
     Selection,
-    check_callable,
     check_differentiable,
     with_float0,
-    wraps,
 )
 from fungrad.transforms.linearized import Result
 

@@ -16,10 +16,10 @@ import numpy as np
 from fungrad import tree
 from fungrad._util import collection_paused, describe_function, fun_name
 from fungrad.control.call import Program, call_p
+from fungrad.core.leaves import arrays, check_callable
 from fungrad.core.record import record_jaxpr
 from fungrad.core.trace import Tracer
 from fungrad.errors import TransformTypeError, TransformValueError
-from fungrad.transforms.arguments import arrays, check_callable
 from fungrad.transforms.lowered import Lowered
 from fungrad.transforms.signature import Arguments, Key, assembler
 

@@ -9,9 +9,10 @@ from fungrad import tree
 from fungrad.core.aval import ShapedArray
 from fungrad.core.evaluate import evaluate
 from fungrad.core.ir import ClosedJaxpr, Jaxpr
+from fungrad.core.leaves import path_of
 from fungrad.core.memory import own
 from fungrad.interpreters.linearize import Linearization
-from fungrad.transforms.arguments import check_same_tree, check_tangents, path_of, with_float0
+from fungrad.transforms.arguments import check_same_tree, check_tangents, with_float0
 
 
 class Signature(NamedTuple):

@@ -7,11 +7,12 @@ from typing import Any
 
 from fungrad import tree
 from fungrad.core.aval import is_inexact, typeof
+from fungrad.core.leaves import arrays
 from fungrad.core.memory import copied
 from fungrad.core.record import record_values
 from fungrad.errors import TransformTypeError
 from fungrad.interpreters.linearize import Linearization
-from fungrad.transforms.arguments import Leaves, arrays, with_float0
+from fungrad.transforms.arguments import Leaves, with_float0
 
 
 class Result:

@@ -10,6 +10,7 @@ import numpy as np
 from fungrad import tree
 from fungrad._util import describe_function
 from fungrad.core.aval import ShapedArray, typeof
+from fungrad.core.leaves import check_callable, path_of
 from fungrad.core.memory import snapshot
 from fungrad.core.record import record_jaxpr, result_value
 from fungrad.core.trace import Recording
@@ -17,14 +18,7 @@ from fungrad.errors import NonLinearError, TransformTypeError
 from fungrad.interpreters.transpose import backward
 from fungrad.primitives.arithmetic import add
 from fungrad.primitives.structural import zeros
-from fungrad.transforms.arguments import (
-    Leaves,
-    check_callable,
-    check_differentiable,
-    check_same_tree,
-    check_tangents,
-    path_of,
-)
+from fungrad.transforms.arguments import Leaves, check_differentiable, check_same_tree, check_tangents
 from fungrad.transforms.gradient import value_and_gradient_of
 from fungrad.transforms.linear_maps import LinearMap, PullBack, Signature
 from fungrad.transforms.linearized import Result

@@ -11,11 +11,11 @@ import numpy as np
 from fungrad import tree
 from fungrad._util import describe_function
 from fungrad.core.aval import ShapedArray, typeof
+from fungrad.core.leaves import arrays, path_of
 from fungrad.core.primitive import OPERAND_TYPES
 from fungrad.core.trace import Tracer
 from fungrad.errors import TransformTypeError, TransformValueError
 from fungrad.primitives.collectives import axes_in_scope
-from fungrad.transforms.arguments import arrays, path_of
 
 
 class Key:

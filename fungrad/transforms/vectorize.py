@@ -10,13 +10,13 @@ import numpy as np
 from fungrad import tree
 from fungrad._util import describe_function
 from fungrad.core.aval import ShapedArray, typeof
+from fungrad.core.leaves import arrays, as_array, check_callable, is_operand, path_of, wraps
 from fungrad.core.memory import own
 from fungrad.core.record import record_jaxpr
 from fungrad.errors import TransformTypeError, TransformValueError
 from fungrad.interpreters.batch import BatchAxis, batch
 from fungrad.primitives.collectives import bind_axis, new_axis
 from fungrad.primitives.structural import broadcast_to, concatenate, moveaxis, slice_axis
-from fungrad.transforms.arguments import arrays, as_array, check_callable, is_operand, path_of, wraps
 
 
 def vmap(
