@@ -54,7 +54,9 @@ def _whole(owners: tuple[Var, ...], aval: ShapedArray) -> bool:
     return len(owners) == 1 and owners[0].aval.size == aval.size
 
 
-class _Emitter:
+class Emitter:
+    """Writes the source of a program, and plans its memory."""
+
     def __init__(self, closed: ClosedJaxpr, name: str, safe: bool) -> None:
         self.closed = closed
         self.jaxpr = closed.jaxpr
@@ -67,7 +69,9 @@ class _Emitter:
         eqns = [s.eqns for s in self.steps]
         in_blocks = {e for s in self.steps if isinstance(s, Group) for e in s.eqns}
         owners = owners_of(self.jaxpr, in_blocks)
-        self.in_place = updates_in_place(self.jaxpr, eqns, owners, deaths(eqns, owners, self.jaxpr.outvars))
+        self.given: dict[Var, str] = {}
+        """Names of memory that results are to be written into."""
+        self.in_place = self._in_place(owners, deaths(eqns, owners, self.jaxpr.outvars))
         self.owners = owners_of(self.jaxpr, in_blocks, self.in_place) if self.in_place else owners
         self.returned = {v for v in self.jaxpr.outvars if isinstance(v, Var)}
         self.slots: dict[Var, Slot] = {}
@@ -85,6 +89,10 @@ class _Emitter:
         self.nested: dict[Var, tuple[str, int]] = {}
         """Scalars that are read once: their text and how many operations it has, not yet written."""
         self._functions: list[Source] = []
+
+    def _in_place(self, owners: dict[Var, tuple[Var, ...]], dead: list[list[Var]]) -> set[Equation]:
+        """The equations that write their result into their first operand."""
+        return updates_in_place(self.jaxpr, [s.eqns for s in self.steps], owners, dead)
 
     # names
 
@@ -199,6 +207,8 @@ class _Emitter:
             for v, name in zip(eqn.outputs, names, strict=True):
                 self._hold(v.aval, name)
                 self._note(v, name)
+            if lowering.temporary is not None:
+                self.peak = max(self.peak, self.fresh + lowering.temporary(*text.avals, **eqn.params))
             self._release(gone)
             return
         (out,) = eqn.outputs
@@ -213,6 +223,10 @@ class _Emitter:
             return
         if lowering.temporary is not None:
             self.peak = max(self.peak, self.fresh + lowering.temporary(*text.avals, **eqn.params))
+        if out in self.given and lowering.into:
+            source.write(text.text(self._destination(out)))
+            self._release(gone)
+            return
         if out.aval.shape and lowering.into and self._in_slot(out):
             if lowering.pointwise:  # the result may stand where an operand stood
                 self._release_slots(gone)
@@ -226,7 +240,10 @@ class _Emitter:
         self._release(gone)
 
     def _destination(self, out: Var) -> str:
-        """The name of new memory for a result that is to be written into."""
+        """The name of memory for a result that is to be written into."""
+        if out in self.given:
+            self.names[out] = self.given[out]
+            return self.given[out]
         if self._in_slot(out):
             return self._take_slot(out)
         source, dtype, shape = self.source, out.aval.dtype, out.aval.shape
@@ -342,6 +359,9 @@ class _Emitter:
 
     # assembly
 
+    def _arguments(self) -> str:
+        return ", ".join(self.source.name(v) for v in self.jaxpr.invars)
+
     def _finish(self, results: list[str]) -> None:
         source = self.source
         lines, sources = source.lines, source.sources
@@ -350,7 +370,7 @@ class _Emitter:
             source.lines.extend(functions.lines)
             source.sources.extend(functions.sources)
         source.indent = ""
-        arguments = ", ".join(source.name(v) for v in self.jaxpr.invars)
+        arguments = self._arguments()
         source.write(f"def {_PROGRAM}({arguments}):")
         source.indent = "    "
         uses_workspace = bool(self.workspace.views) or bool(self.loops)
@@ -400,10 +420,11 @@ class Executable:
         ``call(*arrays) -> tuple``.
     """
 
-    def __init__(self, closed: ClosedJaxpr, name: str, safe: bool = False) -> None:
+    def __init__(self, closed: ClosedJaxpr, name: str, safe: bool = False, make: type[Emitter] | Any = Emitter) -> None:
         self.closed = closed
         self.name = name
-        emitter = _Emitter(closed, name, safe)
+        self._make = make
+        emitter: Emitter = make(closed, name, safe)
         emitter.emit()
         self.emitter = emitter
         self.text = "\n".join(emitter.source.lines) + "\n"
@@ -424,7 +445,7 @@ class Executable:
     def _run_safe(self, *args: Any) -> tuple[Any, ...]:
         """The program with NumPy's scalars, for numbers at which Python's raise."""
         if self._safe is None:
-            self._safe = Executable(self.closed, self.name, safe=True)
+            self._safe = Executable(self.closed, self.name, True, self._make)
         return self._safe.call(*args)  # type: ignore[no-any-return]
 
     def annotate(self, error: BaseException | None) -> None:

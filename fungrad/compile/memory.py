@@ -66,10 +66,17 @@ def deaths(steps: Sequence[Sequence[Equation]], owners: dict[Var, Owners], outva
 
 
 def updates_in_place(
-    jaxpr: Jaxpr, steps: Sequence[Sequence[Equation]], owners: dict[Var, Owners], dead: Sequence[Sequence[Var]]
+    jaxpr: Jaxpr,
+    steps: Sequence[Sequence[Equation]],
+    owners: dict[Var, Owners],
+    dead: Sequence[Sequence[Var]],
+    owned: Sequence[Var] = (),
 ) -> set[Equation]:
-    """The equations that change elements of an array of the program's own that nothing reads afterwards."""
-    new = {v for e in jaxpr.eqns if e.primitive.lowering.memory == NEW for v in e.outputs}
+    """The equations that change elements of an array of the program's own that nothing reads afterwards.
+
+    ``owned`` are the arguments whose memory is the program's.
+    """
+    new = {v for e in jaxpr.eqns if e.primitive.lowering.memory == NEW for v in e.outputs} | set(owned)
     found = set()
     for eqns, gone in zip(steps, dead, strict=True):
         for eqn in eqns:

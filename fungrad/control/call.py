@@ -16,6 +16,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from fungrad._util import collection_paused
@@ -35,6 +36,10 @@ from fungrad.passes.optimize import optimize
 from fungrad.passes.partition import partition
 from fungrad.primitives.arithmetic import add
 from fungrad.primitives.structural import broadcast_to, convert, convert_p, zeros
+
+
+jit_disabled: ContextVar[bool] = ContextVar("fungrad_disable_jit", default=False)
+"""Whether functions run as they are written: jitted ones, and the bodies of loops and branches."""
 
 
 class LinearForm(NamedTuple):
@@ -101,7 +106,7 @@ class Program:
         """Its equations."""
         return self.closed.eqns
 
-    def _once(self, key: Any, make: Callable[[], Any]) -> Any:
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
         """What ``make`` returned the first time."""
         made = self._made.get(key)
         if made is None:
@@ -120,11 +125,11 @@ class Program:
 
     def optimized(self) -> ClosedJaxpr:
         """The jaxpr after the passes."""
-        return self._once("optimized", lambda: optimize(inline(self.closed, final=True)))  # type: ignore[no-any-return]
+        return self.once("optimized", lambda: optimize(inline(self.closed, final=True)))  # type: ignore[no-any-return]
 
     def executable(self) -> Executable:
         """The compiled form."""
-        return self._once("executable", self._compiled)  # type: ignore[no-any-return]
+        return self.once("executable", self._compiled)  # type: ignore[no-any-return]
 
     def _compiled(self) -> Executable:
         with collection_paused():
@@ -146,7 +151,7 @@ class Program:
 
     def linear_form(self, active: tuple[bool, ...]) -> LinearForm:
         """The derivative in the operands that are marked active."""
-        return self._once(("linear", active), lambda: self._linearized(active))  # type: ignore[no-any-return]
+        return self.once(("linear", active), lambda: self._linearized(active))  # type: ignore[no-any-return]
 
     def _linearized(self, active: tuple[bool, ...]) -> LinearForm:
         chosen = [k for k, a in enumerate(active) if a]
@@ -184,7 +189,7 @@ class Program:
         Returns a program of the other operands followed by the cotangents, and which of the linear operands it returns
         cotangents of; those of the others are zero.
         """
-        return self._once(("transposed", linear, given), lambda: self._transposed(linear, given))  # type: ignore[no-any-return]
+        return self.once(("transposed", linear, given), lambda: self._transposed(linear, given))  # type: ignore[no-any-return]
 
     def _transposed(self, linear: tuple[bool, ...], given: tuple[bool, ...]) -> tuple[Program, tuple[int, ...]]:
         chosen = [k for k, a in enumerate(linear) if a]
@@ -220,7 +225,7 @@ class Program:
         """The program for operands of which those with a flag carry a batch axis in front; so do all results."""
         if axis.name is not None:  # the name belongs to one vmap alone
             return self._batched(axis, flags)
-        return self._once(("batched", axis, flags), lambda: self._batched(axis, flags))  # type: ignore[no-any-return]
+        return self.once(("batched", axis, flags), lambda: self._batched(axis, flags))  # type: ignore[no-any-return]
 
     def _batched(self, axis: Any, flags: tuple[bool, ...]) -> Program:
         def mapped(*args: Any) -> list[Any]:

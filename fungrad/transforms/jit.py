@@ -8,14 +8,13 @@ import inspect
 import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fungrad import tree
 from fungrad._util import collection_paused, describe_function, fun_name
-from fungrad.control.call import Program, call_p
+from fungrad.control.call import Program, call_p, jit_disabled
 from fungrad.core.leaves import arrays, check_callable
 from fungrad.core.record import record_jaxpr
 from fungrad.core.trace import Tracer
@@ -27,7 +26,6 @@ Numbers = int | Sequence[int] | None
 Names = str | Sequence[str] | None
 
 _ndarray = np.ndarray
-_disabled: ContextVar[bool] = ContextVar("fungrad_disable_jit", default=False)
 
 
 class CacheInfo(NamedTuple):
@@ -90,11 +88,11 @@ def disable_jit(disable: bool = True) -> Iterator[None]:
     ...     print(fg.jit(lambda x: x + 1.0 if x > 0 else x)(2.0))
     3.0
     """
-    token = _disabled.set(disable)
+    token = jit_disabled.set(disable)
     try:
         yield
     finally:
-        _disabled.reset(token)
+        jit_disabled.reset(token)
 
 
 def jit(
@@ -224,13 +222,13 @@ class Jitted:
             # Arrays and numbers as positional arguments, not traced: the way that must be quick.
             cache = self._cache
             entry = cache.entries.get(tuple([(x.shape, x.dtype) if type(x) is _ndarray else type(x) for x in args]))
-            if entry is not None and not _disabled.get():
+            if entry is not None and not jit_disabled.get():
                 cache.hits += 1
                 return entry.assemble(entry.program.run(*args))
         return self._call(args, kwargs)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if _disabled.get():
+        if jit_disabled.get():
             return self._fun(*args, **kwargs)
         call = self._arguments(args, kwargs)
         if self._inline and any(type(x) is Tracer for x in call.values):

@@ -1,0 +1,243 @@
+"""From the body of a loop to a Python function that runs it: compiled once, with memory that every iteration uses again.
+
+    build_scan  : ClosedJaxpr (consts, carry, x -> carry, y) -> call(length, reverse, consts, carry, xs)
+    build_while : ClosedJaxpr (consts, carry -> carry, go on) -> call(go on, consts, carry)
+
+The number of iterations is not part of the program. Each iteration
+
+    reads      rows of xs: views; of arrays with one axis Python floats, made at once
+    writes     rows of ys: straight into the array that is returned
+    carries    float64 scalars as Python floats; arrays in two buffers in turn, one read and one written; in one buffer
+               where the equation that makes the new carry changes some elements of the old one, or may stand where it
+               stood
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from fungrad.compile.emit import Emitter, Executable
+from fungrad.compile.memory import updates_in_place
+from fungrad.compile.schedule import Group
+from fungrad.compile.source import as_python, is_python
+from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Literal, Var
+from fungrad.core.lowering import NEW
+
+
+class LoopEmitter(Emitter):
+    """Writes a loop around a body.
+
+    Parameters
+    ----------
+    n_consts, n_carry : int
+        The first arguments of the body: those that stay, and those that its first results replace.
+    endless : bool
+        Whether the loop runs until the last result of the body is false, instead of over rows.
+    """
+
+    def __init__(self, closed: ClosedJaxpr, name: str, safe: bool, n_consts: int, n_carry: int, endless: bool) -> None:
+        invars = closed.jaxpr.invars
+        self.consts = invars[:n_consts]
+        self.carry = invars[n_consts : n_consts + n_carry]
+        self.rows = invars[n_consts + n_carry :]
+        self.carried = closed.jaxpr.outvars[:n_carry]
+        self.stacked = closed.jaxpr.outvars[n_carry : len(closed.jaxpr.outvars) - endless]
+        self.endless = endless
+        self.updated: set[int] = set()
+        """The carries that are made by changing elements of the old ones in place."""
+        super().__init__(closed, name, safe)
+        self.buffered: list[int] = []
+        self._plan()
+
+    def _in_place(self, owners: dict[Var, tuple[Var, ...]], dead: list[list[Var]]) -> set[Equation]:
+        """Also carries may be changed where they are, as the loop has them in memory of its own."""
+        outvars = self.jaxpr.outvars
+        owned = [v for v in self.carry if v.aval.shape and v not in outvars]
+        found = updates_in_place(self.jaxpr, [s.eqns for s in self.steps], owners, dead, owned)
+        made = {v: e for e in self.jaxpr.eqns for v in e.outputs}
+
+        def chain(v: Any) -> tuple[Any, list[Any]]:
+            """The array that a chain of updates in place begins with, and the updates."""
+            eqns = []
+            while v in made and made[v] in found:
+                eqns.append(made[v])
+                v = made[v].inputs[0]
+            return v, eqns
+
+        kept = set()
+        for k, (old, new) in enumerate(zip(self.carry, self.carried, strict=True)):
+            start, eqns = chain(new)
+            if eqns and start is old:
+                self.updated.add(k)
+                kept.update(eqns)
+        # An update that does not end as the same carry would write into what the next iteration takes for another.
+        return {e for e in found if e in kept or chain(e.outputs[0])[0] not in self.carry}
+
+    def _plan(self) -> None:
+        """Choose where the results of an iteration are written."""
+        writable = self._writable()
+        for k, v in enumerate(self.stacked):
+            if v.aval.shape and v in writable and v not in self.given and v not in self.carried:
+                self.given[v] = f"y{k}"
+        for k, v in enumerate(self.carried):
+            if not v.aval.shape or k in self.updated:
+                continue
+            if v in writable and v not in self.given:
+                self.given[v] = f"n{k}"
+                self.buffered.append(k)
+
+    def _writable(self) -> set[Any]:
+        """The results that their equation can write into memory that it is given."""
+        found = set()
+        for step in self.steps:
+            if isinstance(step, Group):
+                found.update([v for e in step.eqns for v in e.outputs if v in step.members])
+                continue
+            eqn = step.eqn
+            if eqn.primitive.lowering.into and not eqn.primitive.multiple and eqn not in self.in_place:
+                found.update(eqn.outputs)
+        return found
+
+    # text
+
+    def _arguments(self) -> str:
+        start = ["go_on"] if self.endless else ["length", "reverse"]
+        return ", ".join([*start, *[f"a{k}" for k in range(len(self.jaxpr.invars))]])
+
+    def _begin(self) -> None:
+        source = self.source
+        source.indent = "    "
+        for k, var in enumerate((*self.consts, *self.carry)):
+            name, aval = source.name(var), var.aval
+            if is_python(aval):
+                source.write(f"{name} = {as_python(aval, f'a{k}')}")
+            elif not aval.shape:
+                source.write(f"{name} = {source.const(np.asarray, 'asarray')}(a{k})[()]")
+            else:
+                source.write(f"{name} = a{k}.copy()" if k >= len(self.consts) else f"{name} = a{k}")
+        empty = source.const(np.empty, "empty")
+        for k in self.buffered:
+            aval = self.carried[k].aval
+            dtype = source.const(aval.dtype, aval.dtype.name)
+            source.write(f"n{k}, m{k} = {empty}({aval.shape}, {dtype}), {empty}({aval.shape}, {dtype})")
+        if self.endless:
+            source.write("count, going = 0, go_on")
+            source.write("while going:")
+        else:
+            self._begin_rows()
+        source.indent = "        "
+
+    def _begin_rows(self) -> None:
+        source = self.source
+        empty = source.const(np.empty, "empty")
+        targets, sources = [], []
+        for k, v in enumerate(self.rows):
+            number = f"a{len(self.consts) + len(self.carry) + k}"
+            source.write(f"x{k}s = {number}{'.tolist()' if is_python(v.aval) else ''}")
+            targets.append(source.name(v))
+            sources.append(f"x{k}s")
+        for k, v in enumerate(self.stacked):
+            aval = v.aval
+            if aval.shape:
+                source.write(f"y{k}s = {empty}((length, *{aval.shape}), {source.const(aval.dtype, aval.dtype.name)})")
+                targets.append(f"y{k}")
+                sources.append(f"y{k}s")
+            else:
+                source.write(f"y{k}s = []")
+        iterated = f"zip({', '.join(sources)})" if len(sources) > 1 else sources[0] if sources else "range(length)"
+        if sources:
+            backwards = [f"{s}[::-1]" for s in sources]
+            turned = f"zip({', '.join(backwards)})" if len(sources) > 1 else backwards[0]
+            source.write(f"for {', '.join(targets)} in ({turned} if reverse else {iterated}):")
+        else:
+            source.write(f"for _ in {iterated}:")
+
+    def _results(self) -> list[str]:
+        """The end of an iteration, and what is returned after the last one."""
+        source = self.source
+        copyto = source.const(np.copyto, "copyto")
+        for k, v in enumerate(self.stacked):
+            if not v.aval.shape:
+                source.write(f"y{k}s.append({self.name(v)})")
+            elif self.given.get(v) != f"y{k}":
+                source.write(f"{copyto}(y{k}, {self.name(v)})")
+        targets, values = [], []
+        for k, (old, new) in enumerate(zip(self.carry, self.carried, strict=True)):
+            if new is old:
+                continue
+            name = source.name(old)
+            if not new.aval.shape:
+                value = self._carried_scalar(new)
+            elif k in self.buffered:
+                value = f"n{k}"
+                targets += [f"n{k}", f"m{k}"]
+                values += [f"m{k}", f"n{k}"]
+            elif k in self.updated or self._is_fresh(new):
+                value = self.name(new)
+            else:
+                value = f"{self.name(new)}.copy()"
+            targets.append(name)
+            values.append(value)
+        if targets:
+            source.write(f"{', '.join(targets)} = {', '.join(values)}")
+        if self.endless:
+            source.write(f"going = {self.name(self.jaxpr.outvars[-1])}")
+            source.write("count += 1")
+        elif not targets and not self.stacked:
+            source.write("pass")
+        source.indent = "    "
+        return self._final()
+
+    def _carried_scalar(self, new: Atom) -> str:
+        aval = new.aval
+        if isinstance(new, Literal):
+            return self.source.const(new.value if is_python(aval) else aval.dtype.type(new.value), "c")
+        name = self.name(new)
+        if aval.weak and not is_python(aval):
+            return f"{self.source.const(aval.dtype.type, aval.dtype.name)}({name})"
+        return name
+
+    def _is_fresh(self, new: Atom) -> bool:
+        """Whether a new carry is in new memory that nothing else shows."""
+        if not isinstance(new, Var) or self.owners.get(new) != (new,):
+            return False
+        made = {v: e for e in self.jaxpr.eqns for v in e.outputs}
+        return (
+            new not in self.given
+            and made[new].primitive.lowering.memory == NEW
+            and self.jaxpr.outvars.count(new) == 1
+        )
+
+    def _final(self) -> list[str]:
+        source = self.source
+        results = []
+        for v in self.carry:
+            aval = v.aval
+            scalar = source.const(aval.dtype.type, aval.dtype.name)
+            results.append(source.name(v) if aval.shape else f"{scalar}({source.name(v)})")
+        if self.endless:
+            return [*results, f"{source.const(np.int64, 'int64')}(count)"]
+        array = source.const(np.array, "array")
+        for k, v in enumerate(self.stacked):
+            if not v.aval.shape:
+                turned = f"y{k}s[::-1] if reverse else y{k}s"
+                results.append(f"{array}({turned}, {source.const(v.aval.dtype, v.aval.dtype.name)})")
+            else:
+                results.append(f"y{k}s")
+        return results
+
+    def _scalar_result(self, atom: Atom, name: str) -> str:
+        raise AssertionError("the results of a loop are those of its last iteration")
+
+
+def build_scan(closed: ClosedJaxpr, name: str, n_consts: int, n_carry: int) -> Executable:
+    """Compile a loop over rows; see the module."""
+    return Executable(closed, name, False, partial(LoopEmitter, n_consts=n_consts, n_carry=n_carry, endless=False))
+
+
+def build_while(closed: ClosedJaxpr, name: str, n_consts: int, n_carry: int) -> Executable:
+    """Compile a loop that runs until the last result of its body is false; it returns the number of iterations, too."""
+    return Executable(closed, name, False, partial(LoopEmitter, n_consts=n_consts, n_carry=n_carry, endless=True))

@@ -1,0 +1,53 @@
+"""What a loop would compute anew in each iteration although it never changes, computed before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fungrad.core.evaluate import evaluate
+from fungrad.core.ir import ClosedJaxpr, Jaxpr, Var
+from fungrad.core.lowering import VIEW
+
+
+def hoisted(closed: ClosedJaxpr, consts: Sequence[Any]) -> tuple[ClosedJaxpr, list[Any]]:
+    """A body whose first arguments are these constants of a loop, without the equations that depend on them alone.
+
+    Their results are computed here, and become constants of the loop. Views are cheap, and may be larger than what they
+    show: they stay unless a result that moves needs them.
+    """
+    jaxpr, n = closed.jaxpr, len(consts)
+    known: set[Var] = {*jaxpr.constvars, *jaxpr.invars[:n]}
+    before, within = [], []
+    for eqn in jaxpr.eqns:
+        if all(a in known for a in eqn.inputs if isinstance(a, Var)):
+            known.update(eqn.outputs)
+            before.append(eqn)
+        else:
+            within.append(eqn)
+    made = {v: e for e in before for v in e.outputs}
+    views = {e for e in before if e.primitive.lowering.memory == VIEW}
+    if len(views) == len(before):
+        return closed, list(consts)
+    read = [v for e in within for v in e.inputs] + list(jaxpr.outvars)
+    # Views that the loop reads are made within it.
+    again: dict[Any, None] = {}
+    moved: dict[Var, None] = {}
+    todo = [v for v in read if isinstance(v, Var) and v in made]
+    while todo:
+        v = todo.pop()
+        if made[v] in views:
+            again[made[v]] = None
+            todo += [a for a in made[v].inputs if isinstance(a, Var) and a in made]
+        else:
+            moved[v] = None
+    results = list(moved)
+    outer = ClosedJaxpr(Jaxpr(jaxpr.constvars, jaxpr.invars[:n], before, results), closed.consts)
+    values = evaluate(outer, consts)
+    inner = Jaxpr(
+        jaxpr.constvars,
+        [*jaxpr.invars[:n], *results, *jaxpr.invars[n:]],
+        [*[e for e in before if e in again], *within],
+        jaxpr.outvars,
+    )
+    return ClosedJaxpr(inner, closed.consts), [*consts, *values]
