@@ -10,6 +10,7 @@ that a call takes from a list of spare ones and puts back: two calls at the same
 from __future__ import annotations
 
 import linecache
+import sys
 import traceback
 from collections import Counter
 from collections.abc import Sequence
@@ -441,6 +442,17 @@ class Executable:
         exec(compile(self.text, self.filename, "exec"), namespace)
         self.call = namespace[_PROGRAM]
         self._safe: Executable | None = None
+
+    def run(self, *args: Any) -> tuple[Any, ...]:
+        """The results; an exception says where in the user's code it comes from."""
+        done = False
+        try:
+            results = self.call(*args)
+            done = True
+        finally:
+            if not done:
+                self.annotate(sys.exception())
+        return results  # type: ignore[no-any-return]
 
     def _run_safe(self, *args: Any) -> tuple[Any, ...]:
         """The program with NumPy's scalars, for numbers at which Python's raise."""

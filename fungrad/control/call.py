@@ -13,7 +13,6 @@ program with the residuals as constants. So nothing is computed twice, and forwa
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
@@ -71,7 +70,7 @@ class Program:
         self.out_avals = tuple([a.strong() for a in closed.out_avals])  # what it returns are NumPy's scalars
         self._made: dict[Any, Any] = {}
         self._lock = threading.RLock()
-        self._call: Callable[..., Any] | None = None
+        self._run: Callable[..., tuple[Any, ...]] | None = None
 
     @classmethod
     def closing_over(cls, closed: ClosedJaxpr, name: str) -> tuple[Program, tuple[Any, ...]]:
@@ -137,17 +136,10 @@ class Program:
 
     def run(self, *arrays: Any) -> tuple[Any, ...]:
         """Compute, on arrays."""
-        call = self._call
-        if call is None:
-            call = self._call = self.executable().call
-        done = False
-        try:
-            results = call(*arrays)
-            done = True
-        finally:
-            if not done:
-                self.executable().annotate(sys.exception())
-        return results  # type: ignore[no-any-return]
+        run = self._run
+        if run is None:
+            run = self._run = self.executable().run
+        return run(*arrays)
 
     def linear_form(self, active: tuple[bool, ...]) -> LinearForm:
         """The derivative in the operands that are marked active."""

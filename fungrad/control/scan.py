@@ -204,7 +204,7 @@ def scan_loop(body: Program, n_consts: int, n_carry: int) -> Executable:
 def _text(e: Emission, out: str | None, *names: str, **params: Any) -> str:
     body: Program = params["body"]
     loop = scan_loop(body, params["n_consts"], params["n_carry"])
-    return f"{e.const(loop.call, 'scan')}({', '.join([str(params['length']), str(params['reverse']), *names])})"
+    return f"{e.const(loop.run, 'scan')}({', '.join([str(params['length']), str(params['reverse']), *names])})"
 
 
 scan_p = Scan()
