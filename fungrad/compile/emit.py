@@ -98,6 +98,7 @@ class Emitter:
     # names
 
     def name(self, atom: Atom) -> str:
+        """The text of an operand."""
         if isinstance(atom, Literal):
             return self.source.const(atom.value, "c")
         if atom in self.nested:

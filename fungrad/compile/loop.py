@@ -1,4 +1,4 @@
-"""From the body of a loop to a Python function that runs it: compiled once, with memory that every iteration uses again.
+"""From the body of a loop to a Python function that runs it: compiled once, with memory that all iterations share.
 
     build_scan  : ClosedJaxpr (consts, carry, x -> carry, y) -> call(length, reverse, consts, carry, xs)
     build_while : ClosedJaxpr (consts, carry -> carry, go on) -> call(go on, consts, carry)
@@ -80,12 +80,12 @@ class LoopEmitter(Emitter):
         """Choose where the results of an iteration are written."""
         writable = self._writable()
         for k, v in enumerate(self.stacked):
-            if v.aval.shape and v in writable and v not in self.given and v not in self.carried:
+            if isinstance(v, Var) and v in writable and v not in self.given and v not in self.carried:
                 self.given[v] = f"y{k}"
         for k, v in enumerate(self.carried):
             if not v.aval.shape or k in self.updated:
                 continue
-            if v in writable and v not in self.given:
+            if isinstance(v, Var) and v in writable and v not in self.given:
                 self.given[v] = f"n{k}"
                 self.buffered.append(k)
 
@@ -94,11 +94,11 @@ class LoopEmitter(Emitter):
         found = set()
         for step in self.steps:
             if isinstance(step, Group):
-                found.update([v for e in step.eqns for v in e.outputs if v in step.members])
+                found.update([v for e in step.eqns for v in e.outputs if v in step.members and v.aval.shape])
                 continue
             eqn = step.eqn
             if eqn.primitive.lowering.into and not eqn.primitive.multiple and eqn not in self.in_place:
-                found.update(eqn.outputs)
+                found.update([v for v in eqn.outputs if v.aval.shape])
         return found
 
     # text
@@ -139,8 +139,8 @@ class LoopEmitter(Emitter):
             source.write(f"x{k}s = {number}{'.tolist()' if is_python(v.aval) else ''}")
             targets.append(source.name(v))
             sources.append(f"x{k}s")
-        for k, v in enumerate(self.stacked):
-            aval = v.aval
+        for k, y in enumerate(self.stacked):
+            aval = y.aval
             if aval.shape:
                 source.write(f"y{k}s = {empty}((length, *{aval.shape}), {source.const(aval.dtype, aval.dtype.name)})")
                 targets.append(f"y{k}")
@@ -162,7 +162,7 @@ class LoopEmitter(Emitter):
         for k, v in enumerate(self.stacked):
             if not v.aval.shape:
                 source.write(f"y{k}s.append({self.name(v)})")
-            elif self.given.get(v) != f"y{k}":
+            elif not isinstance(v, Var) or self.given.get(v) != f"y{k}":
                 source.write(f"{copyto}(y{k}, {self.name(v)})")
         targets, values = [], []
         for k, (old, new) in enumerate(zip(self.carry, self.carried, strict=True)):
@@ -206,9 +206,7 @@ class LoopEmitter(Emitter):
             return False
         made = {v: e for e in self.jaxpr.eqns for v in e.outputs}
         return (
-            new not in self.given
-            and made[new].primitive.lowering.memory == NEW
-            and self.jaxpr.outvars.count(new) == 1
+            new not in self.given and made[new].primitive.lowering.memory == NEW and self.jaxpr.outvars.count(new) == 1
         )
 
     def _final(self) -> list[str]:
@@ -221,10 +219,10 @@ class LoopEmitter(Emitter):
         if self.endless:
             return [*results, f"{source.const(np.int64, 'int64')}(count)"]
         array = source.const(np.array, "array")
-        for k, v in enumerate(self.stacked):
-            if not v.aval.shape:
+        for k, y in enumerate(self.stacked):
+            if not y.aval.shape:
                 turned = f"y{k}s[::-1] if reverse else y{k}s"
-                results.append(f"{array}({turned}, {source.const(v.aval.dtype, v.aval.dtype.name)})")
+                results.append(f"{array}({turned}, {source.const(y.aval.dtype, y.aval.dtype.name)})")
             else:
                 results.append(f"y{k}s")
         return results

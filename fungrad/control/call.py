@@ -36,7 +36,6 @@ from fungrad.passes.partition import partition
 from fungrad.primitives.arithmetic import add
 from fungrad.primitives.structural import broadcast_to, convert, convert_p, zeros
 
-
 jit_disabled: ContextVar[bool] = ContextVar("fungrad_disable_jit", default=False)
 """Whether functions run as they are written: jitted ones, and the bodies of loops and branches."""
 

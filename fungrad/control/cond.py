@@ -177,7 +177,9 @@ def _linearized(branches: Branches, active: tuple[bool, ...]) -> LinearCond:
                     filled[place] = x
             return [*outs[:n_out], *[zeros(a) if x is None else x for x, a in zip(filled, slots, strict=True)]]
 
-        return Program(record_jaxpr("lax.cond", run, branches[k].in_avals, branches[k], of_user=False), branches[k].name)
+        return Program(
+            record_jaxpr("lax.cond", run, branches[k].in_avals, branches[k], of_user=False), branches[k].name
+        )
 
     def tangent(k: int) -> Program:
         form = forms[k]
@@ -363,14 +365,16 @@ def _choose(transform: str, index: Any, funs: Sequence[Callable[..., Any]], oper
     for k, name in zip(order[1:], names[1:], strict=True):
         check_same(
             transform,
-            (f"the result of {names[0]} ({describe_function(funs[order[0]])})", bodies[order[0]].out_tree, out_avals[order[0]]),
+            (
+                f"the result of {names[0]} ({describe_function(funs[order[0]])})",
+                bodies[order[0]].out_tree,
+                out_avals[order[0]],
+            ),
             (f"the result of {name} ({describe_function(funs[k])})", bodies[k].out_tree, out_avals[k]),
             funs[k],
         )
     closed, consts = with_consts(bodies)
-    programs = tuple(
-        [Program(_converted(c, out_avals[0]), fun_name(f)) for c, f in zip(closed, funs, strict=True)]
-    )
+    programs = tuple([Program(_converted(c, out_avals[0]), fun_name(f)) for c, f in zip(closed, funs, strict=True)])
     outs = cond_p.bind(index, *consts, *values, branches=programs)
     return bodies[0].out_tree.unflatten(outs)
 

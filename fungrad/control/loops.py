@@ -40,9 +40,7 @@ def key_of(params: Params) -> tuple[Any, ...]:
     return tuple([(k, v) for k, v in params.items() if k != "body"])
 
 
-def divide(
-    closed: ClosedJaxpr, n_out: int, n_consts: int, n_carry: int
-) -> tuple[ClosedJaxpr, list[Residual]]:
+def divide(closed: ClosedJaxpr, n_out: int, n_consts: int, n_carry: int) -> tuple[ClosedJaxpr, list[Residual]]:
     """A body that returns residuals behind its results, as one that returns only those that must be stacked.
 
     Constants of the loop, its xs and its ys need not be.
@@ -217,12 +215,8 @@ def _make_split(params: Params, linear: tuple[bool, ...]) -> Split:
     known_outs = [k for k, d in enumerate(dependent) if not d]
     rest_outs = [k for k, d in enumerate(dependent) if d]
     jaxpr = body.jaxpr
-    reordered = Jaxpr(
-        jaxpr.constvars, jaxpr.invars, jaxpr.eqns, [jaxpr.outvars[k] for k in (*known_outs, *rest_outs)]
-    )
-    first, rest = partition(
-        ClosedJaxpr(reordered, body.closed.consts), [not f for f in flags], len(known_outs)
-    )
+    reordered = Jaxpr(jaxpr.constvars, jaxpr.invars, jaxpr.eqns, [jaxpr.outvars[k] for k in (*known_outs, *rest_outs)])
+    first, rest = partition(ClosedJaxpr(reordered, body.closed.consts), [not f for f in flags], len(known_outs))
     n_known_consts = sum([not f for f in flags[:n_consts]])
     n_known_carry = sum([not f for f in flags[n_consts : n_consts + n_carry]])
     closed, residuals = divide(first, len(known_outs), n_known_consts, n_known_carry)
@@ -276,5 +270,3 @@ def _make_batched(params: Params, axis: Any, flags: tuple[bool, ...]) -> tuple[P
     ]
     closed = record_jaxpr("lax.scan", mapped, avals, body, of_user=False)
     return Program(closed, f"vmap({body.name})"), carries, wanted[n_carry:]
-
-

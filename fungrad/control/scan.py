@@ -12,7 +12,7 @@ summed up in it, those of the ys are its xs and those of the xs its ys.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +23,16 @@ from fungrad.compile.loop import build_scan
 from fungrad.control.bodies import record_body, record_carry
 from fungrad.control.call import Program, jit_disabled
 from fungrad.control.hoist import hoisted
-from fungrad.control.loops import LinearScan, Params, Residual, batched_body, key_of, linear_form, split, transposed, with_carry
+from fungrad.control.loops import (
+    Params,
+    Residual,
+    batched_body,
+    key_of,
+    linear_form,
+    split,
+    transposed,
+    with_carry,
+)
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.leaves import arrays, check_callable, path_of
 from fungrad.core.lowering import NEW, Emission, Lowering
@@ -77,7 +86,9 @@ class Scan(Primitive):
         parts = [
             *[(None, known(r)) for r in form.const_residuals],
             *_traced(groups[0], values[:n_consts]),
-            *[(i, zeros(a) if i is None else a) for i, a in carries],  # one that comes to have a tangent begins with zero
+            *[
+                (i, zeros(a) if i is None else a) for i, a in carries
+            ],  # one that comes to have a tangent begins with zero
             *[(None, known(r)) for r in form.row_residuals],
             *_traced(groups[2], values[n_consts + n_carry :]),
         ]
@@ -150,9 +161,7 @@ class Scan(Primitive):
                 args[k] = broadcast_to(x, (axis.size, *typeof(x).shape))
         outs = self.bind(*args, **{**params, "body": body})
         results = []
-        for out, mapped, stacked in zip(
-            outs, (*carries, *ys), [False] * n_carry + [True] * len(ys), strict=True
-        ):
+        for out, mapped, stacked in zip(outs, (*carries, *ys), [False] * n_carry + [True] * len(ys), strict=True):
             if not mapped:
                 results.append(broadcast_to(out, (axis.size, *typeof(out).shape)))
             else:
@@ -266,7 +275,7 @@ def scan(
     check_callable("lax.scan", f)
     leaves, xs_tree = tree.flatten(xs)
     rows = arrays("lax.scan", f, xs, leaves, "xs")
-    n = _length(f, xs, rows, length)
+    n = row_count("lax.scan", f, xs, rows, length)
     if jit_disabled.get():
         return _python_loop(f, init, xs_tree, rows, n, reverse)
     row_avals = [ShapedArray(a.shape[1:], a.dtype) for a in map(typeof, rows)]
@@ -301,31 +310,33 @@ def scan(
     return trees[0].unflatten(outs[: len(avals)]), trees[1].unflatten(outs[len(avals) :])
 
 
-def _length(f: Any, xs: Any, rows: Sequence[Any], length: Any) -> int:
+def row_count(transform: str, f: Any, xs: Any, rows: Sequence[Any], length: Any) -> int:
+    """The size of the leading axis of all leaves, checked."""
     name = describe_function(f)
     if length is not None:
         if isinstance(length, Tracer) or not isinstance(length, (int, np.integer)) or isinstance(length, bool):
             raise TransformTypeError(
-                f"fungrad.lax.scan: length must be an integer that is known, got {length!r:.100} (in a loop over "
+                f"fungrad.{transform}: length must be an integer that is known, got {length!r:.100} (in a loop over "
                 f"{name}); for a number of iterations that is computed use lax.fori_loop or lax.while_loop"
             )
         if length < 0:
-            raise TransformValueError(f"fungrad.lax.scan: length must not be negative, got {length}")
+            raise TransformValueError(f"fungrad.{transform}: length must not be negative, got {length}")
     shapes = [typeof(x).shape for x in rows]
     for k, shape in enumerate(shapes):
         if not shape:
             raise TransformValueError(
-                f"fungrad.lax.scan: the leaf xs{path_of(xs, k)} has no axis to scan over (in a loop over {name}); "
+                f"fungrad.{transform}: the leaf xs{path_of(xs, k)} has no axis to scan over (in a loop over {name}); "
                 "constants of the loop belong into a closure or the carry"
             )
     sizes = {s[0] for s in shapes} | ({int(length)} if length is not None else set())
     if not sizes:
-        raise TransformValueError(f"fungrad.lax.scan: without xs a length is needed (in a loop over {name})")
+        raise TransformValueError(f"fungrad.{transform}: without xs a length is needed (in a loop over {name})")
     if len(sizes) > 1:
         lines = [f"  xs{path_of(xs, k)} has {s[0]} rows" for k, s in enumerate(shapes)]
         lines += [f"  length is {length}"] if length is not None else []
         raise TransformValueError(
-            f"fungrad.lax.scan: the leading axes of xs must have one size (in a loop over {name}):\n" + "\n".join(lines)
+            f"fungrad.{transform}: the leading axes of xs must have one size (in a loop over {name}):\n"
+            + "\n".join(lines)
         )
     return int(sizes.pop())
 

@@ -106,9 +106,7 @@ class While(Primitive):
         def step(*args: Any) -> list[Any]:
             consts, carry = args[: n_test + n_body], args[n_test + n_body : -2]
             active, counts = args[-2:]
-            outs, mapped = batch(
-                body.closed, axis, [*consts[n_test:], *carry], [*consts_flags[n_test:], *everything]
-            )
+            outs, mapped = batch(body.closed, axis, [*consts[n_test:], *carry], [*consts_flags[n_test:], *everything])
             outs = _broadcast(outs, mapped, everything, axis)
             new = [
                 where(reshape(active, (axis.size, *(1,) * (typeof(o).ndim - 1))), n, o)
@@ -119,7 +117,10 @@ class While(Primitive):
         batched_carry = [ShapedArray((axis.size, *a.shape), a.dtype) for a in body.out_avals]
         consts_avals = [*test.in_avals[:n_test], *body.in_avals[:n_body]]
         avals = [
-            *[ShapedArray((axis.size, *a.shape), a.dtype) if f else a for a, f in zip(consts_avals, consts_flags, strict=True)],
+            *[
+                ShapedArray((axis.size, *a.shape), a.dtype) if f else a
+                for a, f in zip(consts_avals, consts_flags, strict=True)
+            ],
             *batched_carry,
             ShapedArray((axis.size,), np.bool_),
             ShapedArray((axis.size,), COUNT.dtype),
@@ -139,7 +140,14 @@ class While(Primitive):
         consts = operands[: n_test + n_body]
         counts = np.zeros(axis.size, COUNT.dtype)
         *outs, _, counts, _ = self.bind(
-            *consts, *carry, going(consts[:n_test], carry), counts, test=new_test, body=new_body, n_test=0, n_body=len(consts)
+            *consts,
+            *carry,
+            going(consts[:n_test], carry),
+            counts,
+            test=new_test,
+            body=new_body,
+            n_test=0,
+            n_body=len(consts),
         )
         return (*outs, counts)
 
@@ -160,9 +168,7 @@ def _batched(body: Program, axis: Any, flags: Sequence[bool], carry: Sequence[bo
         outs, found = batch(body.closed, axis, args, flags)
         return _broadcast(outs, found, carry, axis)
 
-    avals = [
-        ShapedArray((axis.size, *a.shape), a.dtype) if f else a for a, f in zip(body.in_avals, flags, strict=True)
-    ]
+    avals = [ShapedArray((axis.size, *a.shape), a.dtype) if f else a for a, f in zip(body.in_avals, flags, strict=True)]
     return Program(record_jaxpr("lax.while_loop", mapped, avals, body, of_user=False), f"vmap({body.name})")
 
 
