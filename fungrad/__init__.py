@@ -5,7 +5,7 @@ written with ``import numpy as np``; arguments and results may be pytrees (neste
 arrays.
 """
 
-from fungrad import errors, numpy, testing, tree, tree_util
+from fungrad import errors, lax, numpy, testing, tree, tree_util
 from fungrad.core.aval import FLOAT0 as float0
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.aval import ShapedArray as ShapeDtypeStruct
@@ -55,6 +55,7 @@ __all__ = [
     "jacrev",
     "jit",
     "jvp",
+    "lax",
     "linear_transpose",
     "linearize",
     "make_jaxpr",

@@ -29,10 +29,10 @@ Params = dict[str, Any]
 
 
 class Residual(NamedTuple):
-    """A value that the linear part of a loop reads: an operand of the forward loop (as it is), or one of its results."""
+    """A value that the linear part of a loop reads: an operand of the forward loop, or one of its results."""
 
     is_operand: bool
-    index: int
+    place: int
 
 
 def key_of(params: Params) -> tuple[Any, ...]:
@@ -98,7 +98,7 @@ def _linearized(params: Params, active: tuple[bool, ...]) -> LinearScan:
     form = body.linear_form(tuple(flags))
     n_out = len(body.out_avals)
     closed, residuals = divide(form.forward.closed, n_out, n_consts, n_carry)
-    lead = [k for k, r in enumerate(residuals) if r.is_operand and r.index < n_consts]
+    lead = [k for k, r in enumerate(residuals) if r.is_operand and r.place < n_consts]
     rows = [k for k in range(len(residuals)) if k not in set(lead)]
     chosen = [k for k, f in enumerate(flags) if f]
     dots = [
@@ -134,12 +134,15 @@ def _linearized(params: Params, active: tuple[bool, ...]) -> LinearScan:
 
 
 class Transposed(NamedTuple):
+    """The transpose of a scan: its carry are the cotangents of the carry, then sums."""
+
     params: Params
     sums: tuple[int, ...]  # the constants whose cotangents are summed up in the carry
     rows: tuple[int, ...]  # the xs whose cotangents are its ys
 
 
 def transposed(params: Params, linear: tuple[bool, ...], given: tuple[bool, ...]) -> Transposed:
+    """The transpose in the linear operands, all carries among them, for cotangents of the results that are given."""
     key = ("transposed scan", linear, given, *key_of(params))
     return params["body"].once(key, lambda: _make_transposed(params, linear, given))  # type: ignore[no-any-return]
 
@@ -201,6 +204,7 @@ class Split(NamedTuple):
 
 
 def split(params: Params, linear: tuple[bool, ...]) -> Split:
+    """The scan of the other operands, and the scan that is linear."""
     key = ("split scan", linear, *key_of(params))
     return params["body"].once(key, lambda: _make_split(params, linear))  # type: ignore[no-any-return]
 
@@ -220,7 +224,7 @@ def _make_split(params: Params, linear: tuple[bool, ...]) -> Split:
     n_known_consts = sum([not f for f in flags[:n_consts]])
     n_known_carry = sum([not f for f in flags[n_consts : n_consts + n_carry]])
     closed, residuals = divide(first, len(known_outs), n_known_consts, n_known_carry)
-    lead = [k for k, r in enumerate(residuals) if r.is_operand and r.index < n_known_consts]
+    lead = [k for k, r in enumerate(residuals) if r.is_operand and r.place < n_known_consts]
     rows = [k for k in range(len(residuals)) if k not in set(lead)]
     chosen = [k for k, f in enumerate(flags) if f]
     front = [k for k in chosen if k < n_consts + n_carry]
@@ -244,6 +248,7 @@ def _make_split(params: Params, linear: tuple[bool, ...]) -> Split:
 
 
 def batched_body(params: Params, axis: Any, flags: tuple[bool, ...]) -> tuple[Program, list[bool], list[bool]]:
+    """The body for operands of which some are batched, and which carries and ys it returns batched."""
     body: Program = params["body"]
     key = ("batched scan", axis, flags, params["n_consts"], params["n_carry"])
     if axis.name is not None:  # the name belongs to one vmap alone

@@ -50,7 +50,7 @@ def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> A
         raise TransformTypeError(f"fungrad.lax.map: batch_size must be a positive integer, got {batch_size!r:.60}")
     if batch_size is None or jit_disabled.get():
         return scan(lambda _, x: ((), f(x)), (), xs)[1]
-    leaves, xs_tree = tree.flatten(xs)
+    leaves = tree.leaves(xs)
     rows = arrays("lax.map", f, xs, leaves, "xs")
     n = row_count("lax.map", f, xs, rows, None)
     body = record_body("lax.map", f, tree.structure((xs,)), [ShapedArray(a.shape[1:], a.dtype) for a in _avals(rows)])

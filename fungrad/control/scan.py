@@ -77,7 +77,7 @@ class Scan(Primitive):
         take = recording.constants.take
 
         def known(r: Residual) -> Any:
-            x = values[r.index] if r.is_operand else results[r.index]
+            x = values[r.place] if r.is_operand else results[r.place]
             return take(x) if type(x) is Tracer else x
 
         n_consts = params["n_consts"]
@@ -121,7 +121,7 @@ class Scan(Primitive):
         parts = split(app.params, marked)
         known = [x for x, s in zip(app.operands, marked, strict=True) if not s]
         results = self.bind(*known, **parts.first)
-        residuals = [known[r.index] if r.is_operand else results[r.index] for r in parts.residuals]
+        residuals = [known[r.place] if r.is_operand else results[r.place] for r in parts.residuals]
         found = self._pull(
             parts.rest,
             [None if k is None else residuals[k] for k in parts.known],
