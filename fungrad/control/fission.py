@@ -34,6 +34,7 @@ from fungrad.core.lowering import NEW, VIEW, Emission, Lowering
 from fungrad.core.primitive import Primitive
 from fungrad.core.record import record_jaxpr
 from fungrad.interpreters.batch import BatchAxis, batch
+from fungrad.passes.gather import gather
 from fungrad.passes.optimize import simplify
 from fungrad.primitives.arithmetic import add
 from fungrad.primitives.structural import broadcast_to, concatenate, expand_dims, reduce_sum, slice_axis
@@ -94,6 +95,9 @@ class _Body:
         self.ys = self.jaxpr.outvars[n_carry:]
         self.sums = self._sums()
         self._classify()
+        staying = {v for e in self.carried for v in e.outputs}
+        self.sums = {k: v for k, v in self.sums.items() if v not in staying}
+        self._classify()
 
     def _sums(self) -> dict[int, Atom]:
         """The carries that only add up, and what they add."""
@@ -145,12 +149,17 @@ class _Body:
         self.known_before = steady | early
 
     def _can_move(self, eqn: Equation) -> bool:
-        return eqn.primitive.kind not in ("call", "primitive") and eqn_cost(eqn) < LONG
+        if eqn.primitive.kind in ("call", "primitive"):
+            return False
+        # One large product is no slower than many small ones.
+        return eqn.primitive.name == "contract" or eqn_cost(eqn) < LONG
 
     def gains(self) -> bool:
         """Whether there is something to move that is worth it."""
         moved = [e for e in (*self.constant, *self.early, *self.late) if e.primitive.lowering.memory != VIEW]
-        size = sum([v.aval.size * v.aval.dtype.itemsize for e in (*self.early, *self.late) for v in e.outputs])
+        summed = {v for v in self.sums.values() if isinstance(v, Var)}  # products of sums are not made one by one
+        kept = [v for e in (*self.early, *self.late) for v in e.outputs if v not in summed]
+        size = sum([v.aval.size * v.aval.dtype.itemsize for v in kept])
         return bool(moved or self.sums) and size * self.length <= MOST
 
 
@@ -169,6 +178,7 @@ def _divide(params: Params) -> ClosedJaxpr:
         *[ShapedArray((length, *a.shape), a.dtype) for a in program.in_avals[n_consts + n_carry :]],
     ]
     closed = simplify(program.inlined())
+    closed = gather(closed, [not n_consts <= k < n_consts + n_carry for k in range(len(avals))])
     body = _Body(closed, n_consts, n_carry, length)
 
     def whole(*args: Any) -> Any:
