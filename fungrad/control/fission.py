@@ -27,7 +27,7 @@ from fungrad.compile.loop import build_scan
 from fungrad.compile.schedule import eqn_cost
 from fungrad.control.call import Program
 from fungrad.control.loops import Params
-from fungrad.core.aval import ShapedArray, typeof
+from fungrad.core.aval import BOOL, FLOAT, ShapedArray, typeof
 from fungrad.core.evaluate import evaluate
 from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Jaxpr, Literal, Var
 from fungrad.core.lowering import NEW, VIEW, Emission, Lowering
@@ -36,6 +36,7 @@ from fungrad.core.record import record_jaxpr
 from fungrad.interpreters.batch import BatchAxis, batch
 from fungrad.passes.gather import gather
 from fungrad.passes.optimize import simplify
+from fungrad.passes.scalars import LONGEST
 from fungrad.primitives.arithmetic import add
 from fungrad.primitives.structural import broadcast_to, concatenate, expand_dims, reduce_sum, slice_axis
 
@@ -112,6 +113,8 @@ class _Body:
                 continue
             x, y = eqn.inputs
             other = y if x is old else x if y is old else None
+            if _is_short(new.aval):
+                continue
             if other is not None and other.aval.shape == new.aval.shape and other.aval.dtype == new.aval.dtype:
                 found[k] = other
         return found
@@ -149,7 +152,7 @@ class _Body:
         self.known_before = steady | early
 
     def _can_move(self, eqn: Equation) -> bool:
-        if eqn.primitive.kind in ("call", "primitive"):
+        if eqn.primitive.kind in ("call", "primitive") or all(_is_short(v.aval) for v in eqn.outputs):
             return False
         # One large product is no slower than many small ones.
         return eqn.primitive.name == "contract" or eqn_cost(eqn) < LONG
@@ -161,6 +164,11 @@ class _Body:
         kept = [v for e in (*self.early, *self.late) for v in e.outputs if v not in summed]
         size = sum([v.aval.size * v.aval.dtype.itemsize for v in kept])
         return bool(moved or self.sums) and size * self.length <= MOST
+
+
+def _is_short(aval: ShapedArray) -> bool:
+    """Whether compiled code computes with numbers in place of such an array, faster than it would be stacked."""
+    return aval.dtype in (FLOAT, BOOL) and aval.ndim <= 1 and aval.size <= LONGEST
 
 
 def divided(params: Params) -> ClosedJaxpr:
