@@ -283,7 +283,7 @@ def scan(
         lambda body: tree.treedef_children(body.out_tree)[0],
         f,
     )
-    closed, consts = hoisted(body.closed, body.consts)
+    closed, consts = hoisted(body.closed, body.consts) if n else (body.closed, body.consts)
     outs = scan_p.bind(
         *consts,
         *values,
