@@ -198,7 +198,5 @@ RULES: dict[str, list[Any]] = {
     "slice": [_slice],
     "unslice": [_unslice],
     "add_slice": [_tiles],
+    "elementwise": [_absorb_broadcasts],  # all functions of elements
 }
-
-POINTWISE: list[Any] = [_absorb_broadcasts]
-"""Rules of all functions of elements."""
