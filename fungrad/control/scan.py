@@ -26,7 +26,6 @@ from fungrad.control.loops import (
     Params,
     Residual,
     batched_body,
-    key_of,
     linear_form,
     split,
     transposed,
@@ -188,7 +187,7 @@ def _check_zero(constant: Sequence[int], app: Application) -> None:
 def _run(*operands: Any, **params: Any) -> tuple[Any, ...]:
     """The loop, compiled with what can be computed for all iterations at once outside of it."""
     body: Program = params["body"]
-    key = ("scan alone", *key_of(params))
+    key = ("scan alone", *[(k, v) for k, v in params.items() if k != "body"])
     program = body.once(key, lambda: _alone(params))
     return program.run(*operands)  # type: ignore[no-any-return]
 
@@ -214,6 +213,7 @@ def scan(
     length: int | None = None,
     reverse: bool = False,
     unroll: int | bool = 1,
+    checkpoint: str | int | None = None,
 ) -> tuple[Any, Any]:
     """Run ``carry, y = f(carry, x)`` over the leading axis of ``xs``; return the last carry and the stacked ys.
 
@@ -232,6 +232,9 @@ def scan(
         Run from the last row to the first. Row k of ys belongs to row k of xs either way.
     unroll : int or bool
         Accepted for compatibility: the compiled loop has little overhead.
+    checkpoint : "binomial", int or None
+        What reverse mode keeps. None: the residuals of each iteration. "binomial": about log2(length) carries, from
+        which the others are computed again, each about as often. An integer: so many carries. See Notes.
 
     Returns
     -------
@@ -249,8 +252,14 @@ def scan(
 
     Notes
     -----
-    Reverse mode keeps, for each iteration, what the derivative of ``f`` needs. The loop is compiled, inside and outside
-    of `jit`; parts of it that do not depend on the carry are computed for all iterations at once.
+    Reverse mode keeps, for each iteration, what the derivative of ``f`` needs; with ``checkpoint`` it keeps carries at
+    chosen iterations and runs parts of the loop again, by the schedule that takes the fewest [1]_. Second derivatives
+    in reverse mode keep the residuals of each iteration in any case. The loop is compiled, inside and outside of `jit`;
+    parts of it that do not depend on the carry are computed for all iterations at once.
+
+    References
+    ----------
+    .. [1] A. Griewank and A. Walther, Algorithm 799: Revolve, ACM Trans. Math. Softw. 26 (2000) 19-45.
 
     Examples
     --------
@@ -261,6 +270,7 @@ def scan(
     np.float64(12.0)
     """
     check_callable("lax.scan", f)
+    check_checkpoint("lax.scan", checkpoint)
     leaves, xs_tree = tree.flatten(xs)
     rows = arrays("lax.scan", f, xs, leaves, "xs")
     n = row_count("lax.scan", f, xs, rows, length)
@@ -293,9 +303,23 @@ def scan(
         n_carry=len(avals),
         length=n,
         reverse=bool(reverse),
+        checkpoint=checkpoint,
     )
     trees = tree.treedef_children(body.out_tree)
     return trees[0].unflatten(outs[: len(avals)]), trees[1].unflatten(outs[len(avals) :])
+
+
+def check_checkpoint(transform: str, checkpoint: Any) -> None:
+    """An error unless it is None, "binomial" or a positive integer."""
+    if checkpoint is None or checkpoint == "binomial":
+        return
+    if isinstance(checkpoint, bool) or not isinstance(checkpoint, int):
+        raise TransformTypeError(
+            f'fungrad.{transform}: checkpoint must be None, "binomial" or a number of carries to keep, got '
+            f"{checkpoint!r:.60}"
+        )
+    if checkpoint < 1:
+        raise TransformValueError(f"fungrad.{transform}: checkpoint must be at least 1, got {checkpoint}")
 
 
 def row_count(transform: str, f: Any, xs: Any, rows: Sequence[Any], length: Any) -> int:
