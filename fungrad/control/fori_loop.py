@@ -26,6 +26,7 @@ def fori_loop(
     init_val: Any,
     *,
     unroll: int | bool | None = None,
+    checkpoint: str | int | None = None,
 ) -> Any:
     """Run ``carry = body_fun(i, carry)`` for ``i`` from ``lower`` to ``upper - 1``; return the last carry.
 
@@ -39,6 +40,8 @@ def fori_loop(
         A Python number takes the dtype that ``body_fun`` makes of it.
     unroll : int or bool, optional
         Accepted for compatibility.
+    checkpoint : "binomial", int or None
+        What reverse mode keeps, as for `scan`.
 
     Returns
     -------
@@ -72,14 +75,22 @@ def fori_loop(
             i, carry = state
             return add(i, dtype.type(1)), body_fun(i, carry)
 
-        return while_loop(lambda state: less(state[0], stop), step, (start, init_val))[1]
+        return while_loop(lambda state: less(state[0], stop), step, (start, init_val), checkpoint=checkpoint)[1]
     steps = np.arange(int(first), int(last), dtype=dtype)
     if jit_disabled.get():
         carry = init_val
         for i in steps:
             carry = body_fun(i, carry)
         return carry
-    return scan(lambda carry, i: (body_fun(i, carry), None), init_val, steps)[0]
+    if checkpoint is None:
+        return scan(lambda carry, i: (body_fun(i, carry), None), init_val, steps)[0]
+
+    def count(state: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], None]:
+        i, carry = state
+        return (add(i, dtype.type(1)), body_fun(i, carry)), None
+
+    # Not over the integers: all of them would be kept.
+    return scan(count, (dtype.type(int(first)), init_val), length=len(steps), checkpoint=checkpoint)[0][1]
 
 
 def _bound(what: str, x: Any) -> np.dtype[Any]:
