@@ -6,6 +6,8 @@ arrays.
 """
 
 from fungrad import errors, numpy, testing, tree, tree_util
+from fungrad.control.custom_jvp import custom_jvp
+from fungrad.control.symbolic_zero import CustomVJPPrimal, SymbolicZero
 from fungrad.core.aval import FLOAT0 as float0
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.aval import ShapedArray as ShapeDtypeStruct
@@ -28,6 +30,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ClosedJaxpr",
+    "CustomVJPPrimal",
     "Equation",
     "Jaxpr",
     "Literal",
@@ -35,12 +38,14 @@ __all__ = [
     "Primitive",
     "ShapeDtypeStruct",
     "ShapedArray",
+    "SymbolicZero",
     "Tracer",
     "Var",
     "axis_index",
     "axis_size",
     "check_jaxpr",
     "clear_caches",
+    "custom_jvp",
     "disable_jit",
     "elementwise_grad",
     "errors",

@@ -14,6 +14,7 @@ __all__ = [
     "ConcretizationTypeError",
     "FungradError",
     "JaxprTypeError",
+    "MissingDerivativeError",
     "MissingRuleError",
     "NonConcreteBooleanIndexError",
     "NonDifferentiableError",
@@ -74,6 +75,10 @@ class NonLinearError(FungradError, ValueError):
 
 class MissingRuleError(FungradError, NotImplementedError):
     """A primitive has no rule for the transform that reached it."""
+
+
+class MissingDerivativeError(FungradError, AttributeError):
+    """A function with a derivative of its own was called before that was given (``defjvp``, ``defvjp``)."""
 
 
 class UnsupportedOperationError(FungradError, TypeError):
