@@ -7,6 +7,7 @@ arrays.
 
 from fungrad import errors, numpy, testing, tree, tree_util
 from fungrad.control.custom_jvp import custom_jvp
+from fungrad.control.custom_vjp import custom_vjp
 from fungrad.control.symbolic_zero import CustomVJPPrimal, SymbolicZero
 from fungrad.core.aval import FLOAT0 as float0
 from fungrad.core.aval import ShapedArray, typeof
@@ -46,6 +47,7 @@ __all__ = [
     "check_jaxpr",
     "clear_caches",
     "custom_jvp",
+    "custom_vjp",
     "disable_jit",
     "elementwise_grad",
     "errors",

@@ -56,7 +56,7 @@ from fungrad.primitives.arithmetic import add
 from fungrad.primitives.structural import convert, zeros
 
 
-class custom_jvp(CustomFunction):  # noqa: N801
+class custom_jvp(CustomFunction):
     """Give a function a derivative of its own: a rule for its tangents, which serves forward and reverse mode.
 
     Parameters
@@ -208,7 +208,9 @@ def _instantiated(t: Any) -> Any:
 
 
 def _sum(a: Any, b: Any) -> Any:
-    return b if type(a) is SymbolicZero else a if type(b) is SymbolicZero or not is_inexact(typeof(a).dtype) else add(a, b)
+    return (
+        b if type(a) is SymbolicZero else a if type(b) is SymbolicZero or not is_inexact(typeof(a).dtype) else add(a, b)
+    )
 
 
 class JvpRule(NamedTuple):

@@ -241,9 +241,7 @@ class Selected(LinearProgram):
 
 
 def _batched_avals(avals: Iterable[ShapedArray], axis: Any, flags: Sequence[bool]) -> list[ShapedArray]:
-    return [
-        ShapedArray((axis.size, *a.shape), a.dtype) if b else a.strong() for a, b in zip(avals, flags, strict=True)
-    ]
+    return [ShapedArray((axis.size, *a.shape), a.dtype) if b else a.strong() for a, b in zip(avals, flags, strict=True)]
 
 
 def summed(program: Program, flags: Sequence[bool]) -> Program:
@@ -303,7 +301,7 @@ class RuleEntry:
 # --- what functions and rules close over ----------------------------------------------------------------------------
 
 
-class ClosesOver(Exception):  # noqa: N818
+class ClosesOver(Exception):
     """A rule that runs on values met a traced array of the recording that it works for, or of a newer one."""
 
 

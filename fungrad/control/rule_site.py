@@ -113,9 +113,7 @@ def _positions(transform: str, fun: Any, nums: Any, names: Any) -> tuple[int, ..
     """The positions of the arguments that rules do not speak of, in order."""
     found = set(nums) if isinstance(nums, (tuple, list, range, set, frozenset)) else {nums}
     if not all(isinstance(i, (int, np.integer)) and not isinstance(i, bool) for i in found):
-        raise TransformTypeError(
-            f"fungrad.{transform}: nondiff_argnums must be an integer or several, got {nums!r}"
-        )
+        raise TransformTypeError(f"fungrad.{transform}: nondiff_argnums must be an integer or several, got {nums!r}")
     names = (names,) if isinstance(names, str) else tuple(names)
     if names or any(i < 0 for i in found):
         try:
@@ -220,9 +218,7 @@ def fitting(t: Any, aval: ShapedArray, where: Callable[[], str], belongs: str) -
             )
         return None
     if received.shape != aval.shape:
-        raise TransformValueError(
-            f"{where()} must have shape {aval.shape} as {belongs}, got {received.shape}"
-        )
+        raise TransformValueError(f"{where()} must have shape {aval.shape} as {belongs}, got {received.shape}")
     fits = received.weak and "biufc".index(received.dtype.kind) <= "biufc".index(aval.dtype.kind)
     if received.dtype != aval.dtype and not fits:
         raise TransformTypeError(
