@@ -6,8 +6,10 @@ arrays.
 """
 
 from fungrad import errors, numpy, testing, tree, tree_util
+from fungrad.control.custom_gradient import closure_convert, custom_gradient, linear_call
 from fungrad.control.custom_jvp import custom_jvp
 from fungrad.control.custom_vjp import custom_vjp
+from fungrad.control.custom_vmap import custom_vmap, sequential_vmap
 from fungrad.control.symbolic_zero import CustomVJPPrimal, SymbolicZero
 from fungrad.core.aval import FLOAT0 as float0
 from fungrad.core.aval import ShapedArray, typeof
@@ -46,8 +48,11 @@ __all__ = [
     "axis_size",
     "check_jaxpr",
     "clear_caches",
+    "closure_convert",
+    "custom_gradient",
     "custom_jvp",
     "custom_vjp",
+    "custom_vmap",
     "disable_jit",
     "elementwise_grad",
     "errors",
@@ -62,6 +67,7 @@ __all__ = [
     "jacrev",
     "jit",
     "jvp",
+    "linear_call",
     "linear_transpose",
     "linearize",
     "make_jaxpr",
@@ -70,6 +76,7 @@ __all__ = [
     "pmean",
     "pmin",
     "psum",
+    "sequential_vmap",
     "show_jaxpr",
     "stop_gradient",
     "testing",

@@ -14,6 +14,7 @@ __all__ = [
     "ConcretizationTypeError",
     "FungradError",
     "JaxprTypeError",
+    "MissingBatchingError",
     "MissingDerivativeError",
     "MissingRuleError",
     "NonConcreteBooleanIndexError",
@@ -75,6 +76,10 @@ class NonLinearError(FungradError, ValueError):
 
 class MissingRuleError(FungradError, NotImplementedError):
     """A primitive has no rule for the transform that reached it."""
+
+
+class MissingBatchingError(FungradError, AttributeError):
+    """A function with a batched form of its own was called before that was given (``def_vmap``)."""
 
 
 class MissingDerivativeError(FungradError, AttributeError):

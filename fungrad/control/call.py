@@ -222,6 +222,10 @@ class Program:
             return self._batched(axis, flags)
         return self._once(("batched", axis, flags), lambda: self._batched(axis, flags))  # type: ignore[no-any-return]
 
+    def mapped(self, axis: Any, flags: tuple[bool, ...], operands: Sequence[Any]) -> Any:
+        """The results of the batched program for these operands."""
+        return call_p.bind(*operands, program=self.batched(axis, flags))
+
     def _batched(self, axis: Any, flags: tuple[bool, ...]) -> Program:
         def mapped(*args: Any) -> list[Any]:
             outs, batched = batch(self.closed, axis, args, flags)
@@ -316,7 +320,7 @@ class Call(Primitive):
 
     def batch(self, axis: Any, batched: Sequence[bool], /, *operands: Any, **params: Any) -> Any:
         """A call of the batched program."""
-        return self.bind(*operands, program=params["program"].batched(axis, tuple(batched)))
+        return params["program"].mapped(axis, tuple(batched), operands)
 
 
 def _run(*operands: Any, program: Program) -> tuple[Any, ...]:

@@ -16,18 +16,17 @@ import numpy as np
 
 from fungrad import tree
 from fungrad._util import describe_function, fun_name
-from fungrad.control.call import LinearForm, Program, call_p, inline
+from fungrad.control.call import LinearForm, Program, inline
 from fungrad.control.rule_program import (
     ClosesOver,
     RuleEntry,
     RuleProgram,
     Rules,
     Selected,
+    bind_with_rules,
     check_older,
     collect,
     hoisted,
-    records_rules_now,
-    rules_recorded,
     transpose_at,
     with_unused,
 )
@@ -194,7 +193,7 @@ class _RulePerArgument:
         ans = self.custom(*primals)
         total: Any = None
         for jvp, t in zip(self.jvps, tangents, strict=True):
-            if jvp is None or all([type(x) is SymbolicZero for x in tree.leaves(t)]):
+            if jvp is None or all(type(x) is SymbolicZero for x in tree.leaves(t)):
                 continue
             term = jvp(tree.map(_instantiated, t), ans, *primals)
             total = term if total is None else tree.map(_sum, total, term)
@@ -261,7 +260,7 @@ class JvpRule(NamedTuple):
         for k, (x, t) in enumerate(zip(leaves, dots, strict=True)):
             if type(x) is Tracer and x.recording in used:
                 raise NonLinearError(
-                    f"{what()}: the result{path_of(out, k)} depends on the tangents; it must depend on the primals alone"
+                    f"{what()}: the result{path_of(out, k)} depends on the tangents, not on the primals alone"
                 )
             if t is not None and not (type(t) is Tracer and t.recording in used):
                 dots[k] = _checked_zero(t, lambda k=k: f"{what()}: the tangent{path_of(out, k)}")  # type: ignore[misc]
@@ -299,8 +298,9 @@ def _arrays_of_tangents(fun: Any, out_dot: Any, dots: Sequence[Any]) -> list[Any
 def _checked_zero(t: Any, what: Callable[[], str]) -> None:
     """Zero is the one tangent that may be independent of the tangents of the arguments."""
     if type(t) is Tracer or np.any(t):
+        nonzero = "" if type(t) is Tracer else " and is not zero"
         raise NonLinearError(
-            f"{what()} does not depend on the tangents of the arguments{'' if type(t) is Tracer else ' and is not zero'}: "
+            f"{what()} does not depend on the tangents of the arguments{nonzero}: "
             "a jvp rule must be linear in the tangents. Where the derivative is zero return np.zeros_like(result)."
         )
 
@@ -390,14 +390,7 @@ def _recorded(site: Site, rule: JvpRule, leaves: list[Any]) -> Any:
     custom = site.custom
     closed = record_jaxpr("custom_jvp", lambda *xs: site.flat(custom.fun, trees, xs), avals, custom.fun)
     rules = JvpRules(site, rule, avals, trees[0], closed.out_avals)
-    closures: list[Tracer] = []
-    collect(closed, closures, True, "")
-    if records_rules_now(custom, rule.fun, site.nondiff):
-        with rules_recorded(custom):
-            rules.record_now(closures)
-    rules.close_over(closures)
-    program = RuleProgram(hoisted(closed, closures, len(avals)), site.name, rules)
-    return trees[0].unflatten(call_p.bind(*leaves, *closures, program=program))
+    return trees[0].unflatten(bind_with_rules(site, leaves, closed, rules, (rule.fun,)))
 
 
 class Joint(NamedTuple):

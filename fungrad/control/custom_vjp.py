@@ -4,7 +4,8 @@ Where values are known the forward rule runs on them, one level down, and revers
 Python control flow works in both, and the backward rule may be any function (clipped, rounded).
 
 Forward mode transposes the backward rule, which must be linear in the cotangent for that, or uses a jvp rule that was
-given as well. In an abstract recording the function is recorded into a `RuleProgram`, and the rules when they are needed.
+given as well. In an abstract recording the function is recorded into a `RuleProgram`, and the rules when they are
+needed.
 """
 
 from __future__ import annotations
@@ -16,17 +17,12 @@ import numpy as np
 
 from fungrad import tree
 from fungrad._util import describe_function
-from fungrad.control.call import call_p
 from fungrad.control.custom_jvp import JvpRule, record_entry
 from fungrad.control.rule_program import (
     ClosesOver,
     RuleEntry,
-    RuleProgram,
+    bind_with_rules,
     check_older,
-    collect,
-    hoisted,
-    records_rules_now,
-    rules_recorded,
     transpose_at,
 )
 from fungrad.control.rule_site import CustomFunction, Names, Positions
@@ -247,11 +243,6 @@ def _recorded(rule: VjpRule, leaves: list[Any]) -> Any:
     avals = [typeof(x) for x in leaves]
     closed = record_jaxpr("custom_vjp", lambda *xs: site.flat(custom.fun, trees, xs), avals, custom.fun)
     rules = VjpRules(rule, avals, trees[0], closed.out_avals)
-    closures: list[Tracer] = []
-    collect(closed, closures, True, "")
-    if records_rules_now(custom, rule.fwd, rule.bwd, rule.jvp and rule.jvp.fun, site.nondiff):
-        with rules_recorded(custom):
-            rules.record_now(closures)
-    rules.close_over(closures)
-    program = RuleProgram(hoisted(closed, closures, len(avals)), site.name, rules)
-    return trees[0].unflatten(call_p.bind(*leaves, *closures, program=program))
+    return trees[0].unflatten(
+        bind_with_rules(site, leaves, closed, rules, (rule.fwd, rule.bwd, rule.jvp and rule.jvp.fun))
+    )

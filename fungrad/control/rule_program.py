@@ -12,18 +12,18 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fungrad.control.call import LinearForm, Program, call_p
 from fungrad.core.aval import ShapedArray, is_inexact, typeof
 from fungrad.core.evaluate import evaluate
-from fungrad.core.ir import ClosedJaxpr, Equation, Jaxpr, Var
+from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Jaxpr, Var
 from fungrad.core.record import record_jaxpr, record_values
 from fungrad.core.trace import Recording, Tracer
 from fungrad.errors import NonLinearError, UnexpectedTracerError
@@ -336,16 +336,21 @@ def hoisted(closed: ClosedJaxpr, closures: Sequence[Tracer], at: int) -> ClosedJ
     if not closures:
         return closed
     jaxpr = closed.jaxpr
-    place = {(id(t.recording), t.id): k for k, t in enumerate(closures)}
-    extra: list[Var] = [Var(t.aval) for t in closures]
-    kept = []
+    place = {(id(t.recording), t.id): Var(t.aval) for t in closures}
+    kept, same = [], {}
     for var, value in zip(jaxpr.constvars, closed.consts, strict=True):
         if type(value) is Tracer:
-            extra[place[id(value.recording), value.id]] = var
+            same[var] = place[id(value.recording), value.id]
         else:
             kept.append((var, value))
-    invars = [*jaxpr.invars[:at], *extra, *jaxpr.invars[at:]]
-    return ClosedJaxpr(Jaxpr([v for v, _ in kept], invars, jaxpr.eqns, jaxpr.outvars), [c for _, c in kept])
+
+    def read(atom: Atom) -> Atom:
+        return same.get(atom, atom) if isinstance(atom, Var) else atom
+
+    eqns = [Equation(e.primitive, [read(a) for a in e.inputs], e.params, e.outputs, e.source) for e in jaxpr.eqns]
+    invars = [*jaxpr.invars[:at], *place.values(), *jaxpr.invars[at:]]
+    whole = Jaxpr([v for v, _ in kept], invars, eqns, [read(a) for a in jaxpr.outvars])
+    return ClosedJaxpr(whole, [c for _, c in kept])
 
 
 def with_unused(closed: ClosedJaxpr, avals: Sequence[ShapedArray], at: int) -> ClosedJaxpr:
@@ -355,24 +360,63 @@ def with_unused(closed: ClosedJaxpr, avals: Sequence[ShapedArray], at: int) -> C
     return ClosedJaxpr(Jaxpr(jaxpr.constvars, invars, jaxpr.eqns, jaxpr.outvars), closed.consts)
 
 
-_at_work: ContextVar[frozenset[int]] = ContextVar("fungrad_rules_at_work", default=frozenset())
+class _Tie(NamedTuple):
+    """A call whose rules are being recorded; calls of the same function in its own rules share them."""
+
+    site: Any
+    avals: list[ShapedArray]
+    rules: Any
+    closures: list[Tracer]
+
+    def fits(self, site: Any, avals: list[ShapedArray], closed: ClosedJaxpr) -> bool:
+        """Whether a call is another one of this kind."""
+        mine: list[Tracer] = []
+        collect(closed, mine, True, "")
+        known = {(id(t.recording), t.id) for t in self.closures}
+        return (
+            site.treedef == self.site.treedef
+            and avals == self.avals
+            and len(site.nondiff) == len(self.site.nondiff)
+            and all(a is b for a, b in zip(site.nondiff, self.site.nondiff, strict=True))
+            and {(id(t.recording), t.id) for t in mine} <= known
+        )
+
+
+_at_work: ContextVar[dict[int, _Tie | None]] = ContextVar("fungrad_rules_at_work", default={})  # noqa: B039
 
 
 @contextmanager
-def rules_recorded(custom: Any) -> Any:
-    """While the rules of a function are recorded with its call, those of calls within them are not."""
-    token = _at_work.set(_at_work.get() | {id(custom)})
+def _recording_rules(custom: Any, tie: _Tie | None) -> Iterator[None]:
+    token = _at_work.set({**_at_work.get(), id(custom): tie})
     try:
         yield
     finally:
         _at_work.reset(token)
 
 
-def records_rules_now(custom: Any, *holders: Any) -> bool:
-    """Whether rules must be recorded together with the call: they hold traced arrays, or could name an axis."""
-    if id(custom) in _at_work.get():
-        return False
-    return bool(axes_in_scope()) or _holds_tracer(holders, set())
+def bind_with_rules(site: Any, leaves: list[Any], closed: ClosedJaxpr, rules: Any, holders: Sequence[Any]) -> Any:
+    """Record the call of a recorded function.
+
+    Rules that hold traced arrays, or that could name an axis in scope, are recorded together with the call: later these
+    have ended. That is done twice: to find what they close over, and with that as operands.
+    """
+    avals = [typeof(x) for x in leaves]
+    custom = site.custom
+    at_work = _at_work.get()
+    tie = at_work.get(id(custom))
+    if tie is not None and tie.fits(site, avals, closed):
+        program = RuleProgram(hoisted(closed, tie.closures, len(avals)), site.name, tie.rules)
+        return call_p.bind(*leaves, *tie.closures, program=program)
+    closures: list[Tracer] = []
+    collect(closed, closures, True, "")
+    if id(custom) not in at_work and (axes_in_scope() or _holds_tracer((*holders, site.nondiff), set())):
+        with _recording_rules(custom, None):
+            rules.record_now(closures)
+        with _recording_rules(custom, _Tie(site, avals, rules, closures)):
+            rules.record_now(closures)
+    rules.close_over(closures)
+    program = RuleProgram(hoisted(closed, closures, len(avals)), site.name, rules)
+    return call_p.bind(*leaves, *closures, program=program)
 
 
 def _holds_tracer(x: Any, seen: set[int], depth: int = 8) -> bool:
@@ -393,7 +437,7 @@ def _holds_tracer(x: Any, seen: set[int], depth: int = 8) -> bool:
             parts += [x.func, *x.args, *x.keywords.values()]
         if hasattr(x, "__dict__"):
             parts += vars(x).values()
-    return any([_holds_tracer(part, seen, depth - 1) for part in parts])
+    return any(_holds_tracer(part, seen, depth - 1) for part in parts)
 
 
 _WITHOUT = (int, float, complex, str, bytes, type, ModuleType, np.ndarray, np.generic, type(None), Program, Recording)

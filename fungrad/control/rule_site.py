@@ -1,4 +1,4 @@
-"""A function with rules of its own, and one call of it: which arguments the rules speak of, and checks of what they return.
+"""A function with rules of its own, one call of it, and checks of what the rules return.
 
     CustomFunction : the function, its arguments that no rule speaks of, its name
     Site           : one call, without the arrays: how arguments are put together from leaves
@@ -91,7 +91,7 @@ class CustomFunction:
         nums = self.nondiff_argnums
         chosen = tuple([a for k, a in enumerate(args) if k not in nums])
         leaves, treedef = tree.flatten(chosen)
-        if all([_is_plain(x) for x in leaves]):
+        if all(_is_plain(x) for x in leaves):
             return None, self.fun(*args)
         leaves = arrays(self.transform, self.fun, chosen, leaves, "argument")
         if newest(leaves) is None:
