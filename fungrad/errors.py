@@ -14,8 +14,7 @@ __all__ = [
     "ConcretizationTypeError",
     "FungradError",
     "JaxprTypeError",
-    "MissingBatchingError",
-    "MissingDerivativeError",
+    "MissingCustomRuleError",
     "MissingRuleError",
     "NonConcreteBooleanIndexError",
     "NonDifferentiableError",
@@ -78,12 +77,8 @@ class MissingRuleError(FungradError, NotImplementedError):
     """A primitive has no rule for the transform that reached it."""
 
 
-class MissingBatchingError(FungradError, AttributeError):
-    """A function with a batched form of its own was called before that was given (``def_vmap``)."""
-
-
-class MissingDerivativeError(FungradError, AttributeError):
-    """A function with a derivative of its own was called before that was given (``defjvp``, ``defvjp``)."""
+class MissingCustomRuleError(FungradError, AttributeError):
+    """A function with rules of its own was called before it was given them (``defjvp``, ``defvjp``, ``def_vmap``)."""
 
 
 class UnsupportedOperationError(FungradError, TypeError):

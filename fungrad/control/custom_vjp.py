@@ -17,7 +17,8 @@ import numpy as np
 
 from fungrad import tree
 from fungrad._util import describe_function
-from fungrad.control.custom_jvp import JvpRule, record_entry
+from fungrad.control.custom_jvp import record_entry
+from fungrad.control.jvp_rules import JvpRule
 from fungrad.control.rule_program import (
     ClosesOver,
     RuleEntry,
@@ -34,7 +35,7 @@ from fungrad.core.record import record_jaxpr
 from fungrad.core.trace import Recording, Tracer, newest
 from fungrad.errors import (
     ConcretizationTypeError,
-    MissingDerivativeError,
+    MissingCustomRuleError,
     NonLinearError,
 )
 from fungrad.primitives.structural import zeros
@@ -59,7 +60,7 @@ class custom_vjp(CustomFunction):
 
     Raises
     ------
-    MissingDerivativeError
+    MissingCustomRuleError
         An AttributeError: the function is called and has no rules.
     TransformTypeError, TransformValueError
         If what the rules return does not fit: a cotangent must have the tree, shapes and dtypes of its argument.
@@ -132,7 +133,7 @@ class custom_vjp(CustomFunction):
         ... def clip_gradient_jvp(primals, tangents):
         ...     return primals[0], tangents[0]
         >>> fg.jvp(clip_gradient, (3.0,), (5.0,))
-        (np.float64(3.0), np.float64(5.0))
+        (3.0, np.float64(5.0))
         """
         self.jvp, self.symbolic_zeros_of_jvp = jvp, symbolic_zeros
         return jvp
@@ -140,7 +141,7 @@ class custom_vjp(CustomFunction):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""
         if self.fwd is None or self.bwd is None:
-            raise MissingDerivativeError(
+            raise MissingCustomRuleError(
                 f"No VJP defined for custom_vjp function {describe_function(self.fun)} using defvjp."
             )
         site, leaves = self._site(args, kwargs)

@@ -22,7 +22,7 @@ from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.leaves import arrays, path_of
 from fungrad.core.record import record_jaxpr
 from fungrad.core.trace import Tracer, known_value
-from fungrad.errors import MissingBatchingError, TransformTypeError, UnsupportedOperationError
+from fungrad.errors import MissingCustomRuleError, TransformTypeError, UnsupportedOperationError
 from fungrad.primitives.structural import convert, slice_, stack, zeros
 
 
@@ -41,7 +41,7 @@ class custom_vmap(CustomFunction):
 
     Raises
     ------
-    MissingBatchingError, TransformTypeError, TransformValueError
+    MissingCustomRuleError, TransformTypeError, TransformValueError
         If it has no rule, or the rule's result does not have the tree, shapes and dtypes of the batched function's.
 
     Notes
@@ -90,7 +90,7 @@ class custom_vmap(CustomFunction):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""
         if self.vmap_rule is None:
-            raise MissingBatchingError(
+            raise MissingCustomRuleError(
                 f"No vmap rule defined for custom_vmap function {describe_function(self.fun)} using def_vmap."
             )
         site, leaves = self._site(args, kwargs)

@@ -227,17 +227,18 @@ class Selected(LinearProgram):
 
     def transposed_by_rule(self, given: tuple[bool, ...]) -> Program:
         """See `LinearProgram`."""
-        count = len(self.whole.in_avals) - self.n_known
-        program, positions = self.whole.transposed((*[False] * self.n_known, *[True] * count), given)
-        known = self.in_avals[: self.n_known]
-        cts = [a for a, g in zip(self.out_avals, given, strict=True) if g]
+        n = self.n_known
+        linear = range(n, len(self.whole.in_avals))
 
         def pull(*args: Any) -> list[Any]:
-            found = dict(zip(positions, call_p.bind(*args, program=program), strict=True))
-            places = [self.n_known + k for k in self.chosen]
-            return [found[k] if k in found else zeros(self.whole.in_avals[k]) for k in places]
+            rest = iter(args[n:])
+            cts = [next(rest) if g else None for g in given]
+            bars = transpose_at(self.whole.closed, cts, linear, args[:n])
+            return [zeros(self.whole.in_avals[n + k]) if bars[k] is None else bars[k] for k in self.chosen]
 
-        return Program(record_jaxpr("jit", pull, [*known, *cts], self, of_user=False), program.name)
+        avals = [*self.in_avals[:n], *[a for a, g in zip(self.out_avals, given, strict=True) if g]]
+        # A recording like one of the user's: then sums with constants are refused (`transpose._check_no_constant`).
+        return Program(record_jaxpr("jit", pull, avals, self), f"transpose({self.name})")
 
 
 def _batched_avals(avals: Iterable[ShapedArray], axis: Any, flags: Sequence[bool]) -> list[ShapedArray]:

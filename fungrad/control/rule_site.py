@@ -36,13 +36,19 @@ class CustomFunction:
 
     transform = "custom_function"
 
+    __wrapped__: Callable[..., Any]
+
     def __new__(cls, fun: Callable[..., Any] | None = None, *args: Any, **options: Any) -> Any:
         """Without a function, a decorator with these options."""
         return functools.partial(cls, **options) if fun is None else super().__new__(cls)
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function."""
+        raise NotImplementedError
+
     def __init__(self, fun: Callable[..., Any], nondiff_argnums: Positions = (), nondiff_argnames: Names = ()) -> None:
         check_callable(self.transform, fun)
-        functools.update_wrapper(self, fun, updated=())
+        functools.update_wrapper(self, fun, updated=())  # sets __wrapped__
         self.fun = fun
         self.nondiff_argnums = _positions(self.transform, fun, nondiff_argnums, nondiff_argnames)
 
@@ -77,9 +83,10 @@ class CustomFunction:
                 f"fungrad.{self.transform}: a call of {describe_function(self.fun)}: {error}"
             ) from None
         bound.apply_defaults()
-        if bound.kwargs:
+        by_keyword = sorted(bound.kwargs.keys() & kwargs.keys())
+        if by_keyword:
             raise TransformTypeError(
-                f"fungrad.{self.transform}: the arguments {sorted(bound.kwargs)} of {describe_function(self.fun)} can "
+                f"fungrad.{self.transform}: the arguments {by_keyword} of {describe_function(self.fun)} can "
                 "be given by keyword only; rules take all arguments by position, so write the function without * "
                 "before them"
             )
@@ -89,6 +96,8 @@ class CustomFunction:
         """The call and its leaves; where nothing is traced, None and the result of the plain function."""
         args = self._resolve(args, kwargs)
         nums = self.nondiff_argnums
+        if nums:
+            args = tuple([tree.map(_stopped, a) if k in nums else a for k, a in enumerate(args)])
         chosen = tuple([a for k, a in enumerate(args) if k not in nums])
         leaves, treedef = tree.flatten(chosen)
         if all(_is_plain(x) for x in leaves):
@@ -96,8 +105,7 @@ class CustomFunction:
         leaves = arrays(self.transform, self.fun, chosen, leaves, "argument")
         if newest(leaves) is None:
             return None, self.fun(*args)
-        nondiff = tuple([tree.map(_stopped, args[k]) for k in nums if k < len(args)])
-        return Site(self, nondiff, treedef, len(args)), leaves
+        return Site(self, tuple([args[k] for k in nums if k < len(args)]), treedef, len(args)), leaves
 
 
 def _is_plain(x: Any) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from fungrad import tree
 from fungrad._util import describe_function
 from fungrad.control.call import LinearForm, Program, call_p
-from fungrad.control.custom_jvp import BatchedJvpRules, JvpRule, JvpRules
+from fungrad.control.jvp_rules import BatchedJvpRules, JvpRule, JvpRules
 from fungrad.control.rule_program import (
     LinearProgram,
     RuleProgram,
@@ -91,7 +91,7 @@ class VjpRule:
                 f"for zero), got {type(returned).__name__}{size}"
             )
         leaves = self._leaves(tuple(returned), treedef)
-        checked = []
+        checked: list[Any] = []
         for k, (aval, ct) in enumerate(zip(in_avals, leaves, strict=True)):
             if ct is None or not is_inexact(aval.dtype):
                 checked.append(None)
@@ -116,7 +116,8 @@ class VjpRule:
         except ValueError as error:
             reason = f": {error}"
         else:
-            if len([x for x in spread if x is not None]) == len(leaves):
+            places = {tree.keystr(p) for p, _ in tree.leaves_with_path(treedef.unflatten(range(treedef.num_leaves)))}
+            if {tree.keystr(p) for p, _ in tree.leaves_with_path(returned)} <= places:
                 return spread
         raise TransformTypeError(
             f"{self._what()} must return cotangents with the tree structure of the arguments, {treedef} (None in the "
@@ -284,7 +285,7 @@ class Recorded:
 
 
 def _is_array(x: Any) -> bool:
-    return isinstance(x, (Tracer, np.ndarray, np.generic, int, float, complex))
+    return isinstance(x, (Tracer, np.ndarray, np.generic))
 
 
 def hoisted_jaxpr(jaxpr: Jaxpr, more: Sequence[Any]) -> Jaxpr:
