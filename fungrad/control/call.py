@@ -42,11 +42,13 @@ class LinearForm(NamedTuple):
 
     ``forward`` returns the results and then the residuals. ``tangent`` takes the residuals and then the tangents of the
     active operands; it returns the tangents of the results at ``positions``, the others have none or zero ones.
+    If it ``takes_operands``, these stand in the place of residuals, and ``forward`` returns none.
     """
 
     forward: Program
     tangent: Program
     positions: tuple[int, ...]
+    takes_operands: bool = False
 
 
 class Program:
@@ -273,6 +275,8 @@ class Call(Primitive):
         form = program.linear_form(tuple([i is not None for i in ids]))
         results = self.bind(*values, program=form.forward)
         outs, residuals = results[: len(program.out_avals)], results[len(program.out_avals) :]
+        if form.takes_operands:
+            residuals = tuple([recording.constants.take(v) for v in values])
         if not form.positions:
             return outs
         traced = [(i, typeof(v).strong()) for i, v in zip(ids, values, strict=True) if i is not None]

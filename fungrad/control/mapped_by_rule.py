@@ -15,7 +15,7 @@ from fungrad.control.call import LinearForm, Program, call_p
 from fungrad.control.rule_program import spread
 from fungrad.core.aval import ShapedArray, is_inexact
 from fungrad.core.evaluate import evaluate
-from fungrad.core.ir import ClosedJaxpr, Jaxpr
+from fungrad.core.ir import ClosedJaxpr
 from fungrad.core.record import record_jaxpr, record_values
 from fungrad.interpreters.fit import fit_tangent
 from fungrad.interpreters.jvp import forward
@@ -49,12 +49,9 @@ class MappedByRule(Program):
         return Program(closed, f"vmap({self.name})")
 
     def _linearized(self, active: tuple[bool, ...]) -> LinearForm:
-        jaxpr = self.closed.jaxpr
-        whole = Jaxpr(jaxpr.constvars, jaxpr.invars, jaxpr.eqns, [*jaxpr.outvars, *jaxpr.invars])
-        first = MappedByRule(ClosedJaxpr(whole, self.closed.consts), self.name, _WithOperands(self.rule))
         positions = tuple([k for k, a in enumerate(self.out_avals) if is_inexact(a.dtype)])
-        second = MappedByRule(self._tangents(active), f"jvp({self.name})", _TangentRule(self, active))
-        return LinearForm(first, second, positions)
+        tangent = MappedByRule(self._tangents(active), f"jvp({self.name})", _TangentRule(self, active))
+        return LinearForm(self, tangent, positions, takes_operands=True)
 
     def _tangents(self, active: tuple[bool, ...]) -> ClosedJaxpr:
         """Of the operands and the active tangents: the tangents of the results that can have one."""
@@ -91,18 +88,6 @@ def _filled(found: dict[int, Any], avals: Sequence[ShapedArray]) -> list[Any]:
     return [fit_tangent(found[k], a) if k in found else zeros(a) for k, a in enumerate(avals) if is_inexact(a.dtype)]
 
 
-class _WithOperands:
-    """The rule of a function that returns its operands as well."""
-
-    def __init__(self, rule: Rule) -> None:
-        self.rule = rule
-
-    def __call__(self, axis: Any, flags: tuple[bool, ...], operands: Sequence[Any]) -> list[Any]:
-        """See `MappedByRule`."""
-        outs = self.rule(axis, flags, operands)
-        return [*outs, *[spread(x, b, axis) for x, b in zip(operands, flags, strict=True)]]
-
-
 class _TangentRule:
     """The derivative of what the rule of a program computes."""
 
@@ -123,9 +108,10 @@ class _TangentRule:
             mapped[k] = either
         batched = self.program.batched(axis, tuple(mapped))
         form = batched.linear_form(self.active)
-        outs = call_p.bind(*primals, program=form.forward)
-        n_out = len(batched.out_avals)
-        dots = call_p.bind(*outs[n_out:], *tangents, program=form.tangent)
+        known: Sequence[Any] = primals
+        if not form.takes_operands:
+            known = call_p.bind(*primals, program=form.forward)[len(batched.out_avals) :]
+        dots = call_p.bind(*known, *tangents, program=form.tangent)
         return _filled(dict(zip(form.positions, dots, strict=True)), batched.out_avals)
 
 

@@ -224,31 +224,6 @@ def test_what_a_function_closes_over():
     np.testing.assert_array_equal(fg.vmap(fg.grad(f), (None, 0))(2.0, np.arange(3.0)), [0.0, 10.0, 20.0])
 
 
-def test_a_rule_that_uses_what_has_ended():
-    """A backward rule that reaches a traced array by ways that cannot be seen gets an error."""
-    kept = {}
-
-    class Hidden:
-        __slots__ = ()
-
-        def get(self):
-            return kept["y"]
-
-    hidden = Hidden()
-    f = fg.custom_vjp(lambda x: x**2)
-    f.defvjp(lambda x: (x**2, None), lambda _, ct: (ct * read(),))
-
-    def read():
-        return hidden.get()
-
-    def g(x, y):
-        kept["y"] = y * 1.0
-        return f(x)
-
-    f.bwd.__closure__[0].cell_contents.__closure__  # noqa: B018  # it does close over `read`
-    assert fg.grad(g)(2.0, 3.0) == 3.0
-
-
 def test_integers():
     """The rule is given float0 cotangents of integers, and what it returns for integer arguments is not read."""
 
