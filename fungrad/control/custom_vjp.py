@@ -23,6 +23,7 @@ from fungrad.control.rule_program import (
     ClosesOver,
     RuleEntry,
     bind_with_rules,
+    check_closures,
     check_older,
     transpose_at,
 )
@@ -166,10 +167,12 @@ def _on_values(rule: VjpRule, recording: Recording, operands: list[Any]) -> Any:
     values, ids = lower(recording, tuple(operands))
     active = [i is not None for i in ids]
     out_tree, leaves, residuals = rule.forward(values, active)
-    check_older([*leaves, *tree.leaves(residuals)], recording)
+    kept = tree.leaves(residuals)
+    check_older([*leaves, *kept], recording)
+    check_closures(recording, rule.bwd, rule.jvp and rule.jvp.fun, [x for x in kept if not isinstance(x, np.ndarray)])
     residuals = tree.map(_kept(recording), residuals)
-    kept = None if rule.jvp is None else [recording.constants.take(v) for v in values]
-    vjp_map = VjpMap(rule, residuals, out_tree, leaves, [typeof(v).strong() for v in values], active, kept)
+    primals = None if rule.jvp is None else [recording.constants.take(v) for v in values]
+    vjp_map = VjpMap(rule, residuals, out_tree, leaves, [typeof(v).strong() for v in values], active, primals)
     return out_tree.unflatten(record_entry(recording, values, ids, leaves, vjp_map.positions, vjp_map, _entry))
 
 

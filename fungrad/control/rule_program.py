@@ -420,11 +420,16 @@ def bind_with_rules(site: Any, leaves: list[Any], closed: ClosedJaxpr, rules: An
     return call_p.bind(*leaves, *closures, program=program)
 
 
-def _holds_tracer(x: Any, seen: set[int], depth: int = 8) -> bool:
+def check_closures(recording: Recording, *holders: Any) -> None:
+    """Raise `ClosesOver` if rules that run later hold traced arrays of the recording, or of a newer one."""
+    if _holds_tracer(holders, set(), level=recording.level):
+        raise ClosesOver
+
+
+def _holds_tracer(x: Any, seen: set[int], depth: int = 8, level: float = 0) -> bool:
     """Whether a traced array is found in a function's closure, and in the containers, functions and objects there."""
-    kind = type(x)
-    if kind is Tracer:
-        return True
+    if type(x) is Tracer:
+        return x.recording.level >= level
     if not depth or id(x) in seen or isinstance(x, _WITHOUT):
         return False
     seen.add(id(x))
@@ -438,7 +443,7 @@ def _holds_tracer(x: Any, seen: set[int], depth: int = 8) -> bool:
             parts += [x.func, *x.args, *x.keywords.values()]
         if hasattr(x, "__dict__"):
             parts += vars(x).values()
-    return any(_holds_tracer(part, seen, depth - 1) for part in parts)
+    return any(_holds_tracer(part, seen, depth - 1, level) for part in parts)
 
 
 _WITHOUT = (int, float, complex, str, bytes, type, ModuleType, np.ndarray, np.generic, type(None), Program, Recording)

@@ -24,6 +24,13 @@ for _table in (pointwise.RULES, shapes.RULES, contractions.RULES, linalg.RULES):
         RULES.setdefault(_name, []).extend(_rules)
 
 
+def _rules_of(primitive: Any) -> list[Rule]:
+    found = RULES.get(primitive.name)
+    if found is None:  # one that was loaded, or declared by the user, after this module
+        found = RULES[primitive.name] = shapes.rules_of_kind(primitive)
+    return found
+
+
 class Builder:
     """The program that is being built: definitions, how often each variable is read, and a way to add equations."""
 
@@ -52,7 +59,7 @@ class Builder:
 
     def add(self, eqn: Equation) -> Atom:
         """The result of an equation with one result, simplified."""
-        for rule in RULES.get(eqn.primitive.name, ()):
+        for rule in _rules_of(eqn.primitive):
             found = rule(self, eqn)
             if found is not None:
                 assert found.aval.shape == eqn.outputs[0].aval.shape
@@ -75,7 +82,7 @@ def algebra(closed: ClosedJaxpr) -> ClosedJaxpr:
     for eqn in jaxpr.eqns:
         inputs = [same.get(a, a) if type(a) is Var else a for a in eqn.inputs]
         eqn = Equation(eqn.primitive, inputs, eqn.params, eqn.outputs, eqn.source)
-        if len(eqn.outputs) != 1 or eqn.primitive.name not in RULES:
+        if len(eqn.outputs) != 1 or not _rules_of(eqn.primitive):
             builder.define(eqn)
             continue
         builder.source = eqn.source

@@ -224,6 +224,23 @@ def test_what_a_function_closes_over():
     np.testing.assert_array_equal(fg.vmap(fg.grad(f), (None, 0))(2.0, np.arange(3.0)), [0.0, 10.0, 20.0])
 
 
+def test_a_backward_rule_that_closes_over_what_is_differentiated():
+    """The result does not depend on it, so only a look into the rule's closure can tell."""
+
+    def scaled(x, y):
+        f = fg.custom_vjp(lambda x: x * 1.0)
+        f.defvjp(lambda x: (x * 1.0, None), lambda _, ct: (ct * y,))
+        return f(x) ** 2
+
+    def by_custom_gradient(x, y):
+        return fg.custom_gradient(lambda x: (x * 1.0, lambda ct: ct * y))(x) ** 2
+
+    for f in (scaled, by_custom_gradient):
+        for gradient in (fg.grad(f, (0, 1)), fg.jit(fg.grad(f, (0, 1))), fg.grad(fg.jit(f), (0, 1))):
+            assert gradient(2.0, 3.0) == (12.0, 0.0)
+        assert fg.grad(fg.grad(f), 1)(2.0, 3.0) == 4.0
+
+
 def test_integers():
     """The rule is given float0 cotangents of integers, and what it returns for integer arguments is not read."""
 
@@ -255,7 +272,11 @@ def test_none_stands_for_zero():
 @pytest.mark.parametrize(
     ("returned", "error", "text"),
     [
-        (lambda ct: ({"x": ct[None]}, ct), TransformValueError, r"argument 0\['x'\] must have shape \(\) .* got \(1,\)"),
+        (
+            lambda ct: ({"x": ct[None]}, ct),
+            TransformValueError,
+            r"argument 0\['x'\] must have shape \(\) .* \(1,\)",
+        ),
         (lambda ct: ({"x": ct}, ct.astype(np.float32)), TransformTypeError, "argument 1 must have dtype float64"),
         (lambda ct: (ct, ct), TransformTypeError, "tree structure of the arguments"),
         (lambda ct: ({"x": ct, "y": ct}, ct), TransformTypeError, "tree structure of the arguments"),

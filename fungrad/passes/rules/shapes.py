@@ -162,6 +162,13 @@ RULES: dict[str, list[Any]] = {
     "slice": [_slice],
     "unslice": [_unslice],
 }
+
+
+def rules_of_kind(primitive: Any) -> list[Any]:
+    """The rules that a primitive has for what kind it is."""
+    elementwise = isinstance(primitive, Elementwise) or getattr(primitive, "elementwise", False)
+    return [_absorb_broadcasts] if elementwise else []
+
+
 for _name, _primitive in PRIMITIVES.items():
-    if isinstance(_primitive, Elementwise) or getattr(_primitive, "elementwise", False):
-        RULES[_name] = [_absorb_broadcasts]
+    RULES.setdefault(_name, []).extend(rules_of_kind(_primitive))
