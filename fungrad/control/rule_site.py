@@ -51,6 +51,13 @@ class CustomFunction:
         functools.update_wrapper(self, fun, updated=())  # sets __wrapped__
         self.fun = fun
         self.nondiff_argnums = _positions(self.transform, fun, nondiff_argnums, nondiff_argnames)
+        try:
+            self._signature: inspect.Signature | None = inspect.signature(fun)
+        except (TypeError, ValueError):  # a function in C
+            self._signature = None
+        parameters = () if self._signature is None else self._signature.parameters.values()
+        by_position = all(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+        self._arity = len(parameters) if by_position and self._signature is not None else -1
 
     def __repr__(self) -> str:
         return f"<{self.transform} of {describe_function(self.fun)}>"
@@ -69,15 +76,17 @@ class CustomFunction:
 
     def _resolve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """All arguments by position, those with defaults too."""
-        try:
-            bound = inspect.signature(self.fun).bind(*args, **kwargs)
-        except ValueError:  # no signature: a function in C
+        if not kwargs and len(args) == self._arity:
+            return args
+        if self._signature is None:
             if not kwargs:
                 return args
             raise TransformTypeError(
                 f"fungrad.{self.transform}: {describe_function(self.fun)} has no signature, so that its arguments can "
                 "be given by position only"
-            ) from None
+            )
+        try:
+            bound = self._signature.bind(*args, **kwargs)
         except TypeError as error:
             raise TransformTypeError(
                 f"fungrad.{self.transform}: a call of {describe_function(self.fun)}: {error}"

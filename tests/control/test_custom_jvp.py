@@ -152,8 +152,30 @@ def test_the_rule_is_used(derivative):
 
 def test_the_rule_is_used_at_second_order():
     """The rule calls the function, whose derivative is the rule again."""
+    f = fg.custom_jvp(lambda x: np.exp(x))
+
+    @f.defjvp
+    def rule(primals, tangents):
+        out = f(*primals)
+        return out, 2.0 * out * tangents[0]
+
+    for second in (fg.grad(fg.grad(f)), fg.grad(fg.jit(fg.grad(f))), fg.grad(fg.jit(fg.grad(fg.jit(f))))):
+        assert second(0.0) == 4.0
     assert fg.grad(fg.grad(doubled))(3.0) == 4.0
     assert fg.grad(fg.jit(fg.grad(fg.jit(doubled))))(3.0) == 4.0
+
+
+def test_tangents_that_a_batch_shares():
+    """The transpose sums over the batch: the tangent program is mapped over residuals alone."""
+    x = np.array([1.0, 2.0])
+
+    def f(t, g):
+        return fg.vmap(lambda a: fg.jvp(g, (a,), (t,))[1])(x).sum()
+
+    for g in (doubled, fg.jit(doubled)):
+        assert fg.grad(f)(1.0, g) == 12.0
+        assert fg.linear_transpose(lambda t, g=g: f(t, g), 1.0)(1.0) == (12.0,)
+        assert fg.grad(fg.jit(lambda t, g=g: f(t, g)))(1.0) == 12.0
 
 
 def test_without_tracers_the_function_runs():

@@ -155,6 +155,20 @@ def test_reverse_mode_takes_the_rule_as_it_is(derivative):
     assert derivative(lambda x: clip(x) ** 2) == 1.0
 
 
+def test_tangents_that_a_batch_shares():
+    """The transpose of the mapped tangent program is the rule, summed over the batch."""
+    x = np.array([1.0, 2.0])
+    f = fg.custom_vjp(lambda x: x**2)
+    f.defvjp(lambda x: (f(x), x), lambda x, ct: (4.0 * x * ct,))
+    for g in (f, fg.jit(f)):
+
+        def h(t, g=g):
+            return fg.vmap(lambda a: fg.jvp(g, (a,), (t,))[1])(x).sum()
+
+        assert fg.grad(h)(1.0) == fg.grad(fg.jit(h))(1.0) == 12.0
+        assert fg.linear_transpose(h, 1.0)(1.0) == (12.0,)
+
+
 def test_straight_through():
     """A rule that is not the derivative: rounding that passes cotangents on."""
 
