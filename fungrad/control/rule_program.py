@@ -25,8 +25,9 @@ from fungrad.core.aval import ShapedArray, is_inexact, typeof
 from fungrad.core.evaluate import evaluate
 from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Jaxpr, Var
 from fungrad.core.record import record_jaxpr, record_values
-from fungrad.core.trace import Recording, Tracer
+from fungrad.core.trace import Recording, Tracer, newest
 from fungrad.errors import NonLinearError, UnexpectedTracerError
+from fungrad.interpreters.batch import batch
 from fungrad.interpreters.fit import fit_tangent
 from fungrad.interpreters.jvp import forward
 from fungrad.interpreters.transpose import backward
@@ -69,6 +70,13 @@ class RuleProgram(Program):
             return self.rules.by_rule(self, active)  # type: ignore[no-any-return]
         ruled = (*active[:arity], *[False] * (len(active) - arity))
         return _with_closures(self, active, self.rules.by_rule(self, ruled) if any(ruled) else None)
+
+    def mapped(self, axis: Any, flags: tuple[bool, ...], operands: Sequence[Any]) -> Any:
+        """The results for batched operands; on values without compiling what runs once."""
+        if newest(operands) is not None:
+            return super().mapped(axis, flags, operands)
+        outs, batched = batch(self.closed, axis, operands, flags)
+        return tuple([spread(x, b, axis) for x, b in zip(outs, batched, strict=True)])
 
     def _batched(self, axis: Any, flags: tuple[bool, ...]) -> Program:
         plain = super()._batched(axis, flags)
