@@ -40,7 +40,7 @@ class LinearCond(NamedTuple):
     """The derivative of a cond."""
 
     forward: Branches  # results, then slots for the residuals of each
-    owners: tuple[int | None, ...]  # whose residuals a slot is for; None for the results
+    owners: tuple[int, ...]  # whose residual each slot is for
     tangent: Branches  # of the direct residuals, the slots and the tangents of the active operands
     direct: tuple[int, ...]  # the operands that are residuals as they are
     positions: tuple[int, ...]  # the results that have a tangent
@@ -74,8 +74,9 @@ class Cond(Primitive):
         branches: Branches = params["branches"]
         active = tuple([i is not None for i in ids[1:]])
         form = branches[0].once(("linear cond", active, branches[1:]), lambda: _linearized(branches, active))
-        results = self.bind(*values, branches=form.forward, owners=form.owners)
         n_out = len(branches[0].out_avals)
+        owners = params["owners"] or (None,) * n_out
+        results = self.bind(*values, branches=form.forward, owners=(*owners, *form.owners))
         outs = list(results[:n_out])
         if not form.positions:
             return tuple(outs)
@@ -85,7 +86,7 @@ class Cond(Primitive):
         app = Application(
             (*[None] * len(known), *[i for i, _ in traced]),
             (*[take(x) if type(x) is Tracer else x for x in known], *[a for _, a in traced]),
-            {"branches": form.tangent, "owners": None},
+            {"branches": form.tangent, "owners": tuple([owners[k] for k in form.positions])},
             form.tangent[0].out_avals,
             None,
         )
@@ -150,12 +151,12 @@ def _select(index: Any, cases: list[Any]) -> Any:
 
 def _linearized(branches: Branches, active: tuple[bool, ...]) -> LinearCond:
     forms = [b.linear_form(active) for b in branches]
-    n_in, n_out = len(active), len(branches[0].out_avals)
+    n_out = len(branches[0].out_avals)
     positions = sorted({p for f in forms for p in f.positions})
     direct: dict[int, None] = {}
     slots: list[ShapedArray] = []
     where_from: list[list[tuple[bool, int]]] = []  # for each residual of a branch: a direct one?, and its place
-    owners: list[int | None] = [None] * n_out
+    owners: list[int] = []
     for branch, form in enumerate(forms):
         jaxpr = form.forward.jaxpr
         place = {v: k for k, v in enumerate(jaxpr.invars)}
@@ -206,7 +207,6 @@ def _linearized(branches: Branches, active: tuple[bool, ...]) -> LinearCond:
         return Program(record_jaxpr("lax.cond", run, avals, branches[k], of_user=False), name)
 
     every = range(len(branches))
-    assert all(k < n_in for k in given)
     return LinearCond(
         tuple([forward(k) for k in every]),
         tuple(owners),
