@@ -69,7 +69,7 @@ def cumsum(x: Any, axis: int, reverse: bool = False) -> Any:
 # cumprod, cummax, cummin
 
 
-def _scan(combine: Combine, elements: Pair, axis: int) -> Pair:
+def scan_pairs(combine: Combine, elements: Pair, axis: int) -> Pair:
     """The combinations of elements 0 to k, for each k, by recursion on pairs of neighbours."""
     n = typeof(elements[0]).shape[axis]
     if n < 2:
@@ -78,7 +78,7 @@ def _scan(combine: Combine, elements: Pair, axis: int) -> Pair:
     def every(x: Pair, start: int, stop: int, step: int) -> Pair:
         return slice_axis(x[0], axis, start, stop, step), slice_axis(x[1], axis, start, stop, step)
 
-    odd = _scan(combine, combine(every(elements, 0, n - 1, 2), every(elements, 1, n, 2)), axis)  # results 1, 3, 5, ...
+    odd = scan_pairs(combine, combine(every(elements, 0, n - 1, 2), every(elements, 1, n, 2)), axis)  # results 1, 3, 5, ...
     later = combine(every(odd, 0, (n - 1) // 2, 1), every(elements, 2, n, 2))  # results 2, 4, ...
     first = every(elements, 0, 1, 1)
     even = concatenate([first[0], later[0]], axis), concatenate([first[1], later[1]], axis)
@@ -87,8 +87,8 @@ def _scan(combine: Combine, elements: Pair, axis: int) -> Pair:
 
 def _scan_from(combine: Combine, elements: Pair, axis: int, reverse: bool) -> Pair:
     if not reverse:
-        return _scan(combine, elements, axis)
-    x, t = _scan(combine, (flip(elements[0], (axis,)), flip(elements[1], (axis,))), axis)
+        return scan_pairs(combine, elements, axis)
+    x, t = scan_pairs(combine, (flip(elements[0], (axis,)), flip(elements[1], (axis,))), axis)
     return flip(x, (axis,)), flip(t, (axis,))
 
 

@@ -1,0 +1,138 @@
+"""What the functions of `fungrad.lax` do with their arguments: operands, axes, and the errors for wrong ones."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fungrad._util import here, set_name
+from fungrad.core.aval import Shape, ShapedArray, typeof
+from fungrad.core.trace import Tracer, known_value
+from fungrad.errors import ConcretizationTypeError, TransformTypeError
+from fungrad.numpy.shaping import as_array, promote
+
+_NUMBERS = (bool, int, float, complex)
+
+__all__ = [
+    "array", "axes_of", "axis_of", "binary", "integers", "known", "of_equal_shapes", "operand", "promote", "require",
+    "ternary", "unary",
+]  # fmt: skip
+
+
+def array(x: Any) -> Any:
+    """An array, traced or plain."""
+    return x if type(x) is Tracer and not x.aval.weak else as_array(x)
+
+
+def operand(x: Any) -> Any:
+    """An array or a NumPy scalar, traced or plain; Python numbers stay what they are, as they do not promote."""
+    if type(x) is Tracer or type(x) in _NUMBERS or isinstance(x, np.generic):
+        return x
+    return as_array(x)
+
+
+def require(condition: bool, function: str, message: str, error: type[Exception] = ValueError) -> None:
+    """Raise an error that names the function and the user's line unless a condition holds."""
+    if not condition:
+        raise error(f"lax.{function} at {here()}: {message}")
+
+
+def of_equal_shapes(function: str, *operands: Any) -> list[Any]:
+    """Operands of one shape, among which scalars may be; a TypeError for any others."""
+    found = [operand(x) for x in operands]
+    shape: Shape | None = None
+    for x in found:
+        own = typeof(x).shape
+        if own and shape is None:
+            shape = own
+        elif own and own != shape:
+            shapes = ", ".join([str(typeof(y).shape) for y in found])
+            raise TransformTypeError(
+                f"lax.{function} at {here()}: expected operands of one shape (or scalars), got shapes {shapes}; "
+                f"lax does not broadcast. Use lax.broadcast_in_dim, or the function of numpy, which does"
+            )
+    return found
+
+
+def unary(name: str, function: Callable[[Any], Any], doc: str) -> Callable[[Any], Any]:
+    """The lax function of one operand that is this one."""
+
+    def call(x: Any) -> Any:
+        return function(operand(x))
+
+    return set_name(call, name, doc)
+
+
+def unary_with_accuracy(name: str, function: Callable[[Any], Any], doc: str) -> Callable[..., Any]:
+    """The same for those that take ``accuracy``, which NumPy leaves no choice of."""
+
+    def call(x: Any, *, accuracy: Any = None) -> Any:
+        return function(operand(x))
+
+    return set_name(call, name, doc)
+
+
+def binary(name: str, function: Callable[[Any, Any], Any], doc: str) -> Callable[[Any, Any], Any]:
+    """The lax function of two operands of one shape that is this one."""
+
+    def call(x: Any, y: Any) -> Any:
+        return function(*of_equal_shapes(name, x, y))
+
+    return set_name(call, name, doc)
+
+
+def ternary(name: str, function: Callable[..., Any], doc: str) -> Callable[..., Any]:
+    """The lax function of three operands of one shape that is this one."""
+
+    def call(a: Any, b: Any, x: Any) -> Any:
+        return function(*of_equal_shapes(name, a, b, x))
+
+    return set_name(call, name, doc)
+
+
+def integers(function: str, argument: str, values: Any) -> tuple[int, ...]:
+    """A tuple of Python integers; a TypeError that names the argument for anything else."""
+    if isinstance(values, (int, np.integer)):
+        values = (values,)
+    try:
+        return tuple([operator.index(n) for n in values])
+    except ConcretizationTypeError:
+        raise
+    except TypeError:
+        raise TransformTypeError(
+            f"lax.{function} at {here()}: {argument} must be integers that are known, got {values!r:.100}"
+        ) from None
+
+
+def axis_of(function: str, axis: Any, ndim: int) -> int:
+    """An axis counted from 0."""
+    k = operator.index(axis)
+    require(-ndim <= k < ndim, function, f"axis {k} is out of bounds for an array with {ndim} axes")
+    return k % ndim
+
+
+def axes_of(function: str, axes: Any, ndim: int) -> tuple[int, ...]:
+    """Different axes counted from 0, sorted."""
+    found = [axis_of(function, k, ndim) for k in integers(function, "axes", axes)]
+    require(len(set(found)) == len(found), function, f"axes {tuple(axes)} name one axis twice")
+    return tuple(sorted(found))
+
+
+def known(x: Any) -> Any:
+    """The value of a plain or traced array, or None where it is not known."""
+    value = known_value(x)
+    return None if isinstance(value, (ShapedArray, Tracer)) else value
+
+
+def dtype_of(dtype: Any, default: Any = None) -> np.dtype[Any]:
+    """A dtype from what a user wrote for one."""
+    return np.dtype(default if dtype is None else dtype)
+
+
+def broadcast_pairs(function: str, name: str, pairs: Any, count: int) -> Sequence[Any]:
+    """A sequence of this many entries."""
+    require(len(pairs) == count, function, f"{name} must have {count} entries, got {pairs!r:.100}")
+    return pairs
