@@ -1,13 +1,15 @@
-"""The bits of numbers: seen as another dtype, and rounded to fewer of them."""
+"""The bits of numbers: seen as another dtype, rounded to fewer of them, and combined over axes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.elementwise import NoTangent
+from fungrad.core.lowering import reduction_lowering
 from fungrad.core.primitive import Linear
 
 # bitcast: the same bits, with a last axis more or less where the dtypes differ in size
@@ -74,3 +76,43 @@ reduce_precision_p = Linear(
 def reduce_precision(x: Any, exponent: int, mantissa: int) -> Any:
     """Round to this many bits of exponent and of mantissa."""
     return x if typeof(x).dtype.kind != "f" else reduce_precision_p.bind(x, exponent=exponent, mantissa=mantissa)
+
+
+# reductions of bits over axes; of booleans they are logical
+
+
+def _of_bits(name: str, ufunc: np.ufunc) -> NoTangent:
+    def abstract(x: ShapedArray, *, axes: tuple[int, ...]) -> ShapedArray:
+        return ShapedArray(tuple([n for k, n in enumerate(x.shape) if k not in axes]), x.dtype)
+
+    def batch(axis: Any, batched: Sequence[bool], x: Any, *, axes: tuple[int, ...]) -> Any:
+        return prim.bind(x, axes=tuple([k + 1 for k in axes]))
+
+    prim = NoTangent(
+        name,
+        lambda x, *, axes: ufunc.reduce(x, axes),
+        abstract=abstract,
+        batch=batch,
+        lowering=reduction_lowering(ufunc),
+    )
+    return prim
+
+
+reduce_and_p = _of_bits("reduce_and", np.bitwise_and)
+reduce_or_p = _of_bits("reduce_or", np.bitwise_or)
+reduce_xor_p = _of_bits("reduce_xor", np.bitwise_xor)
+
+
+def reduce_and(x: Any, axes: tuple[int, ...]) -> Any:
+    """The bits that are set in all elements along these axes."""
+    return reduce_and_p.bind(x, axes=axes)
+
+
+def reduce_or(x: Any, axes: tuple[int, ...]) -> Any:
+    """The bits that are set in any element along these axes."""
+    return reduce_or_p.bind(x, axes=axes)
+
+
+def reduce_xor(x: Any, axes: tuple[int, ...]) -> Any:
+    """The bits that are set in an odd number of elements along these axes."""
+    return reduce_xor_p.bind(x, axes=axes)

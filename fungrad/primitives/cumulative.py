@@ -1,7 +1,7 @@
 """Cumulative operations along an axis: element k of the result combines elements 0 to k (or, reversed, k to the last).
 
     cumsum     linear; its adjoint is the cumulative sum from the other end
-    cumprod, cummax, cummin     the derivative is carried through a tree of pairwise combinations
+    cumprod, cummax, cummin, cumlogsumexp     the derivative is carried through a tree of pairwise combinations
 
 The combination of two neighbouring spans of elements, each a value and its tangent, is associative: (p, t) and (q, s)
 make (p q, t q + p s) for products. A cumulative scan by such a combination takes 2 n of them in 2 log n array
@@ -11,6 +11,7 @@ consists of primitives, so that it can be differentiated again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,8 +19,9 @@ import numpy as np
 
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.primitive import General, Linear
-from fungrad.primitives.arithmetic import add, mul
+from fungrad.primitives.arithmetic import add, mul, sub
 from fungrad.primitives.comparison import equal, greater, less
+from fungrad.primitives.exponential import exp, logaddexp
 from fungrad.primitives.extrema import maximum, minimum
 from fungrad.primitives.selection import where
 from fungrad.primitives.structural import concatenate, flip, slice_axis, unslice_
@@ -116,6 +118,13 @@ def _extremum(of: Callable[[Any, Any], Any], better: Callable[[Any, Any], Any]) 
     return combine
 
 
+def _log_sum(a: Pair, b: Pair) -> Pair:
+    (p, t), (q, s) = a, b
+    out = logaddexp(p, q)
+    base = where(equal(out, -math.inf), 0, out)  # of minus infinities all weights are 0
+    return out, add(mul(t, exp(sub(p, base))), mul(s, exp(sub(q, base))))
+
+
 def _cumulative(name: str, ufunc: np.ufunc, combine: Combine) -> General:
     def jvp(primals: Sequence[Any], tangents: Sequence[Any], out: Any, *, axis: int, reverse: bool) -> Any:
         return _scan_from(combine, (primals[0], tangents[0]), axis, reverse)[1]
@@ -130,6 +139,7 @@ def _cumulative(name: str, ufunc: np.ufunc, combine: Combine) -> General:
 cumprod_p = _cumulative("cumprod", np.multiply, _product)
 cummax_p = _cumulative("cummax", np.maximum, _extremum(maximum, greater))
 cummin_p = _cumulative("cummin", np.minimum, _extremum(minimum, less))
+cumlogsumexp_p = _cumulative("cumlogsumexp", np.logaddexp, _log_sum)
 
 
 def cumprod(x: Any, axis: int, reverse: bool = False) -> Any:
@@ -150,3 +160,8 @@ def cummax(x: Any, axis: int, reverse: bool = False) -> Any:
 def cummin(x: Any, axis: int, reverse: bool = False) -> Any:
     """The minima of the elements up to each one along an axis (``reverse``: from each one on)."""
     return cummin_p.bind(x, axis=axis, reverse=reverse)
+
+
+def cumlogsumexp(x: Any, axis: int, reverse: bool = False) -> Any:
+    """``log(sum(exp(x)))`` of the elements up to each one along an axis (``reverse``: from each one on)."""
+    return cumlogsumexp_p.bind(x, axis=axis, reverse=reverse)
