@@ -5,6 +5,9 @@ written with ``import numpy as np``; arguments and results may be pytrees (neste
 arrays.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from fungrad import errors, numpy, testing, tree, tree_util
 from fungrad.core.aval import FLOAT0 as float0
 from fungrad.core.aval import ShapedArray, typeof
@@ -23,6 +26,9 @@ from fungrad.transforms.products import hvp, jvp, linear_transpose, linearize, v
 from fungrad.transforms.stop import stop_gradient
 from fungrad.transforms.vectorize import vmap
 from fungrad.tree import Partial
+
+if TYPE_CHECKING:
+    from fungrad import lax
 
 __version__ = "0.1.0"
 
@@ -55,6 +61,7 @@ __all__ = [
     "jacrev",
     "jit",
     "jvp",
+    "lax",
     "linear_transpose",
     "linearize",
     "make_jaxpr",
@@ -73,3 +80,10 @@ __all__ = [
     "vjp",
     "vmap",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import ``lax`` when it is first used."""
+    if name == "lax":
+        return importlib.import_module("fungrad.lax")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -19,8 +19,8 @@ from fungrad.core.aval import Shape, typeof
 from fungrad.lax.arguments import array, integers, require
 from fungrad.lax.contraction import PrecisionLike, dot_general, in_product_dtype
 from fungrad.primitives.contraction import alphabet
-from fungrad.primitives.conv import Window, conv as _conv
-from fungrad.primitives.conv import spread_size, window_count
+from fungrad.primitives.conv import Window, spread_size, window_count
+from fungrad.primitives.conv import conv as _conv
 from fungrad.primitives.structural import convert, flip, reshape, transpose
 
 Padding = str | Sequence[tuple[int, int]]
@@ -29,8 +29,8 @@ Padding = str | Sequence[tuple[int, int]]
 class ConvDimensionNumbers(NamedTuple):
     """Which axes of a convolution are what.
 
-    ``lhs_spec`` and ``out_spec`` hold the axis of the batch, of the features, and the spatial axes; ``rhs_spec`` that of
-    the result's features, of the operand's features, and the spatial axes.
+    ``lhs_spec`` and ``out_spec`` hold the axis of the batch, of the features, and the spatial axes; ``rhs_spec`` that
+    of the result's features, of the operand's features, and the spatial axes.
     """
 
     lhs_spec: tuple[int, ...]
@@ -100,9 +100,7 @@ def conv_dimension_numbers(lhs_shape: Any, rhs_shape: Any, dimension_numbers: An
     return ConvDimensionNumbers(*conv_general_permutations(dimension_numbers))
 
 
-def padtype_to_pads(
-    in_shape: Any, window_shape: Any, window_strides: Any, padding: Padding
-) -> list[tuple[int, int]]:
+def padtype_to_pads(in_shape: Any, window_shape: Any, window_strides: Any, padding: Padding) -> list[tuple[int, int]]:
     """The (low, high) padding of each axis that "VALID", "SAME" or "SAME_LOWER" stands for.
 
     "SAME" makes as many windows as there are strides in the axis; of an odd number of zeros the one more stands behind,
@@ -247,9 +245,7 @@ def conv_general_dilated(
     return convert(out, dtype)
 
 
-def _check_groups(
-    x_shape: Shape, y_shape: Shape, numbers: ConvDimensionNumbers, features: int, batches: int
-) -> None:
+def _check_groups(x_shape: Shape, y_shape: Shape, numbers: ConvDimensionNumbers, features: int, batches: int) -> None:
     name = "conv_general_dilated"
     (n, c), (o, i) = ([s[k] for k in p[:2]] for s, p in ((x_shape, numbers.lhs_spec), (y_shape, numbers.rhs_spec)))
     require(
@@ -312,9 +308,7 @@ def conv(
     preferred_element_type: Any = None,
 ) -> Any:
     """Convolve images "NCHW" with kernels "OIHW". See `conv_general_dilated`."""
-    return conv_general_dilated(
-        lhs, rhs, window_strides, padding, preferred_element_type=preferred_element_type
-    )
+    return conv_general_dilated(lhs, rhs, window_strides, padding, preferred_element_type=preferred_element_type)
 
 
 def conv_with_general_padding(

@@ -182,7 +182,9 @@ erf_inv = unary("erf_inv", erfinv, "Inverse error function. Derivative sqrt(pi)/
 lgamma = unary("lgamma", gammas.gammaln, "log |gamma(x)|. Derivative digamma(x).")
 digamma = unary("digamma", gammas.digamma, "Logarithmic derivative of the gamma function. Derivative zeta(2, x).")
 polygamma = binary("polygamma", gammas.polygamma, "The m-th derivative of digamma, for whole m that are known.")
-zeta = binary("zeta", gammas.zeta, "Hurwitz zeta function: sum over k of (q + k)**-x. Derivative in q: -x zeta(x+1, q).")
+zeta = binary(
+    "zeta", gammas.zeta, "Hurwitz zeta function: sum over k of (q + k)**-x. Derivative in q: -x zeta(x+1, q)."
+)
 igamma = binary(
     "igamma", gammas.gammainc, "Regularized lower incomplete gamma function. Derivative in x; none in a (an error)."
 )
@@ -309,7 +311,9 @@ def select_n(which: Any, *cases: Any) -> Any:
             TypeError,
         )
     require(kind in "biu", "select_n", f"which must be booleans or integers, got {typeof(which).dtype}", TypeError)
-    require(kind != "b" or len(arrays) <= 2, "select_n", f"booleans select from two cases, got {len(arrays)}", TypeError)
+    require(
+        kind != "b" or len(arrays) <= 2, "select_n", f"booleans select from two cases, got {len(arrays)}", TypeError
+    )
     own = typeof(which).shape
     require(not own or own == shape, "select_n", f"which has shape {own}, the cases have {shape}", TypeError)
     if kind == "b":

@@ -37,8 +37,8 @@ from fungrad.primitives.structural import (
     convert,
     expand_dims,
     reshape,
-    slice_axis,
     slice_,
+    slice_axis,
     transpose,
 )
 
@@ -84,7 +84,7 @@ class GatherScatterMode(enum.Enum):
             "promise_in_bounds": GatherScatterMode.PROMISE_IN_BOUNDS,
         }
         if s not in modes:
-            raise ValueError(f'the mode must be one of {", ".join(map(repr, modes))}, got {s!r}')
+            raise ValueError(f"the mode must be one of {', '.join(map(repr, modes))}, got {s!r}")
         return modes[s]
 
 
@@ -110,7 +110,9 @@ def _lookup(
     offset, collapsed, mapped, along, index_along = (
         integers(function, name, value) for name, value in zip(numbers._fields, numbers, strict=True)
     )
-    require(typeof(starts).dtype.kind in "iu", function, f"indices must be integers, got {typeof(starts).dtype}", TypeError)
+    require(
+        typeof(starts).dtype.kind in "iu", function, f"indices must be integers, got {typeof(starts).dtype}", TypeError
+    )
     require(
         bool(index_shape) and index_shape[-1] == len(mapped),
         function,
@@ -163,7 +165,9 @@ def _lookup(
     if indices:  # so that the indices have the whole shape, also along axes where only size 1 is taken
         indices[0] = broadcast_to(add(indices[0], np.zeros((1,) * rank, np.intp)), gathered[:rank])
     # The result: offsets in the order of the operand's axes at offset_dims, the batch axes at the others.
-    offsets = {k: j for j, k in zip(offset, [k for k in range(len(shape)) if k not in (*collapsed, *along)], strict=True)}
+    offsets = {
+        k: j for j, k in zip(offset, [k for k in range(len(shape)) if k not in (*collapsed, *along)], strict=True)
+    }
     where_from = {j: rank + whole.index(k) if k in whole else len(batch) + window.index(k) for k, j in offsets.items()}
     rest = [j for j in range(len(gathered)) if j not in where_from]
     where_from |= dict(zip(rest, range(len(batch)), strict=True))
@@ -262,7 +266,10 @@ def index_take(src: Any, idxs: Any, axes: Any) -> Any:
     x = array(src)
     axes = integers("index_take", "axes", axes)
     shape = typeof(x).shape
-    columns = [expand_dims(convert(np.mod(array(i), shape[k]), np.dtype(np.intp)), (1,)) for i, k in zip(idxs, axes, strict=True)]
+    columns = [
+        expand_dims(convert(np.mod(array(i), shape[k]), np.dtype(np.intp)), (1,))
+        for i, k in zip(idxs, axes, strict=True)
+    ]
     numbers = GatherDimensionNumbers(tuple(range(1, len(shape) - len(axes) + 1)), axes, axes)
     sizes = tuple([1 if k in axes else n for k, n in enumerate(shape)])
     return gather(x, concatenate(columns, 1), numbers, sizes, mode=GatherScatterMode.PROMISE_IN_BOUNDS)
@@ -442,9 +449,7 @@ def scatter_mul(
     mode: str | GatherScatterMode | None = None,
 ) -> Any:
     """Multiply slices at computed starts, an element that is addressed twice by both. See `scatter`."""
-    return _combined(
-        "scatter_mul", mul, operand, scatter_indices, updates, dimension_numbers, unique_indices, mode
-    )
+    return _combined("scatter_mul", mul, operand, scatter_indices, updates, dimension_numbers, unique_indices, mode)
 
 
 def scatter_min(
@@ -461,9 +466,7 @@ def scatter_min(
 
     Equal values share the derivative, two by two.
     """
-    return _combined(
-        "scatter_min", minimum, operand, scatter_indices, updates, dimension_numbers, unique_indices, mode
-    )
+    return _combined("scatter_min", minimum, operand, scatter_indices, updates, dimension_numbers, unique_indices, mode)
 
 
 def scatter_max(
@@ -477,9 +480,7 @@ def scatter_max(
     mode: str | GatherScatterMode | None = None,
 ) -> Any:
     """Take the maximum of slices at computed starts and all their updates. See `scatter_min`."""
-    return _combined(
-        "scatter_max", maximum, operand, scatter_indices, updates, dimension_numbers, unique_indices, mode
-    )
+    return _combined("scatter_max", maximum, operand, scatter_indices, updates, dimension_numbers, unique_indices, mode)
 
 
 def _combined(

@@ -52,7 +52,7 @@ def reduce_prod(operand: Any, axes: Any) -> Any:
 
 
 def reduce_max(operand: Any, axes: Any) -> Any:
-    """Find the maximum over axes; of nothing it is minus infinity or the smallest integer. Ties share the derivative."""
+    """Find the maximum over axes, of nothing minus infinity or the smallest integer. Ties share the derivative."""
     return _extremum("reduce_max", reductions.reduce_max, least, operand, axes)
 
 
@@ -127,7 +127,9 @@ def with_initial(name: str, computation: Any, init: Any, out: Any) -> Any:
     """A reduction that starts with a value: nothing is done if it is known to be the neutral one."""
     dtype = typeof(out).dtype
     value = known(init)
-    if value is not None and np.array_equal(np.asarray(value).astype(dtype), np.asarray(neutral_of(name, dtype), dtype)):
+    if value is not None and np.array_equal(
+        np.asarray(value).astype(dtype), np.asarray(neutral_of(name, dtype), dtype)
+    ):
         return out
     return computation(broadcast_to(convert(init, dtype), typeof(out).shape), out)
 
@@ -156,15 +158,13 @@ def flattened_with_initial(function: str, operands: Any, init_values: Any) -> tu
 def applied(function: str, computation: Any, structure: Any, a: Sequence[Any], b: Sequence[Any]) -> list[Any]:
     """The computation of two lists of arrays, which must return one like these."""
     out, found = tree.flatten(computation(tree.unflatten(structure, list(a)), tree.unflatten(structure, list(b))))
-    require(
-        found == structure, function, f"the computation must return a structure {structure}, it returned {found}"
-    )
+    require(found == structure, function, f"the computation must return a structure {structure}, it returned {found}")
     out = [array(x) for x in out]
     for x, y in zip(out, a, strict=True):
         require(
             typeof(x).shape == typeof(y).shape,
             function,
-            f"the computation made shape {typeof(x).shape} of arrays of shape {typeof(y).shape}; it must be elementwise",
+            f"the computation must be elementwise; it made shape {typeof(x).shape} of {typeof(y).shape}",
         )
     return [convert(x, typeof(y).dtype) for x, y in zip(out, a, strict=True)]
 
@@ -205,7 +205,7 @@ def reduce(
         found = next(r for r, _, n in _MONOIDS.values() if n == name)(arrays[0], axes)
         return tree.unflatten(structure, [with_initial(name, computation, inits[0], found)])
     if not axes:
-        lines = [x for x in arrays]
+        lines = list(arrays)
     else:
         lines = [moveaxis(merged_last(x, axes), typeof(x).ndim - len(axes), 0) for x in arrays]
         n = math.prod([typeof(arrays[0]).shape[k] for k in axes])
@@ -213,7 +213,9 @@ def reduce(
             pairs = [[slice_axis(x, 0, k, n - n % 2, 2) for x in lines] for k in (0, 1)]
             combined = applied("reduce", computation, structure, *pairs)
             if n % 2:
-                combined = [concatenate([c, slice_axis(x, 0, n - 1, n)], 0) for c, x in zip(combined, lines, strict=True)]
+                combined = [
+                    concatenate([c, slice_axis(x, 0, n - 1, n)], 0) for c, x in zip(combined, lines, strict=True)
+                ]
             lines, n = combined, n // 2 + n % 2
         if n == 0:
             shape = typeof(lines[0]).shape[1:]

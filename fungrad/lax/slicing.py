@@ -67,9 +67,7 @@ def _index(shape: Shape, starts: Sequence[int], limits: Sequence[int], steps: Se
     return tuple([None if (a, b, s) == (0, n, 1) else (a, b, s) for a, b, s, n in parts])
 
 
-def slice_in_dim(
-    operand: Any, start_index: int | None, limit_index: int | None, stride: int = 1, axis: int = 0
-) -> Any:
+def slice_in_dim(operand: Any, start_index: int | None, limit_index: int | None, stride: int = 1, axis: int = 0) -> Any:
     """The elements from a start up to a limit along one axis; negative ones count from the end, None is none."""
     x = array(operand)
     shape = typeof(x).shape
@@ -109,7 +107,10 @@ def _starts(function: str, start_indices: Any, ndim: int) -> list[Any]:
     else:
         vector = array(start_indices)
         require(
-            typeof(vector).ndim == 1, function, f"start indices must be scalars or a vector, got {typeof(vector)!r}", TypeError
+            typeof(vector).ndim == 1,
+            function,
+            f"start indices must be scalars or a vector, got {typeof(vector)!r}",
+            TypeError,
         )
         starts = [slice_(vector, (k,)) for k in range(typeof(vector).shape[0])]
     require(
@@ -128,7 +129,7 @@ def _starts(function: str, start_indices: Any, ndim: int) -> list[Any]:
 
 def _known(starts: Sequence[Any], place: Sequence[tuple[int, int]], wrap: bool) -> list[int] | None:
     """The starts within bounds, if all are known."""
-    if any([type(s) is Tracer for s in starts]):
+    if any(type(s) is Tracer for s in starts):
         return None
     return [dynamic.clamped(s, size, limit, wrap) for s, (size, limit) in zip(starts, place, strict=True)]
 
@@ -264,7 +265,9 @@ def dynamic_update_slice(
         return v
     known = _known(starts, [(m, n - m) for m, n in zip(sizes, shape, strict=True)], wrap)
     if known is not None:
-        return put_slice(x, v, _index(shape, known, [a + m for a, m in zip(known, sizes, strict=True)], (1,) * len(shape)))
+        return put_slice(
+            x, v, _index(shape, known, [a + m for a, m in zip(known, sizes, strict=True)], (1,) * len(shape))
+        )
     first, last = _sliced(shape, sizes)
     return dynamic.dynamic_put(x, v, starts[first:last], first, wrap) if last else v
 

@@ -15,6 +15,8 @@ import numpy as np
 from fungrad import tree
 from fungrad.core.aval import Shape, typeof
 from fungrad.core.elementwise import broadcast_shapes as _broadcast_shapes
+from fungrad.core.memory import copied
+from fungrad.core.trace import Tracer
 from fungrad.lax.arguments import array, axes_of, axis_of, dtype_of, integers, promote, require
 from fungrad.primitives import bits, structural
 from fungrad.primitives.assignment import put_slice
@@ -51,7 +53,9 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, *, sharding: Any = None
     value = array(fill_value)
     require(not typeof(value).shape, "full", f"the value must be a scalar, got shape {typeof(value).shape}", TypeError)
     value = convert(value, dtype_of(dtype, typeof(value).dtype))
-    return np.full(shape, value) if isinstance(value, (np.ndarray, np.generic)) else structural.broadcast_to(value, shape)
+    return (
+        np.full(shape, value) if isinstance(value, (np.ndarray, np.generic)) else structural.broadcast_to(value, shape)
+    )
 
 
 def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Any = None, sharding: Any = None) -> Any:
@@ -260,9 +264,7 @@ def squeeze(array: Any, dimensions: Any) -> Any:
     x = _array(array)
     shape = typeof(x).shape
     axes = axes_of("squeeze", dimensions, len(shape))
-    require(
-        all(shape[k] == 1 for k in axes), "squeeze", f"axes {axes} of shape {shape} do not all have size 1"
-    )
+    require(all(shape[k] == 1 for k in axes), "squeeze", f"axes {axes} of shape {shape} do not all have size 1")
     return structural.reshape(x, tuple([n for k, n in enumerate(shape) if k not in axes]))
 
 
@@ -332,7 +334,9 @@ def split(operand: Any, sizes: Any, axis: int = 0) -> list[Any]:
     sizes = integers("split", "sizes", sizes)
     n = typeof(x).shape[k]
     require(
-        sum(sizes) == n and all(m >= 0 for m in sizes), "split", f"sizes {sizes} do not add up to {n}, the size of axis {k}"
+        sum(sizes) == n and all(m >= 0 for m in sizes),
+        "split",
+        f"sizes {sizes} do not add up to {n}, the size of axis {k}",
     )
     parts, start = [], 0
     for size in sizes:
@@ -404,7 +408,12 @@ def padded_index(shape: Shape, config: Sequence[Sequence[int]]) -> tuple[Shape, 
 
 def stop_gradient(x: Any) -> Any:
     """Return a pytree of arrays as it is, but as a constant to every derivative."""
-    return tree.map(stop_gradient_p.function, x)
+    return tree.map(_stopped, x)
+
+
+def _stopped(x: Any) -> Any:
+    stopped = stop_gradient_p.function(x)
+    return copied(stopped) if type(x) is Tracer else stopped  # a program may write into it
 
 
 def optimization_barrier(operand: Any, /) -> Any:

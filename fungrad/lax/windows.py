@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-
 from fungrad import tree
 from fungrad.core.aval import Shape, typeof
 from fungrad.lax.arguments import integers, require
@@ -26,9 +25,7 @@ _KNOWN: dict[str, Callable[[Any, Windows], Any]] = {
 }
 
 
-def _windows_of(
-    shape: Shape, dimensions: Any, strides: Any, padding: Padding, spread: Any, dilation: Any
-) -> Windows:
+def _windows_of(shape: Shape, dimensions: Any, strides: Any, padding: Padding, spread: Any, dilation: Any) -> Windows:
     def per_axis(name: str, values: Any) -> tuple[int, ...]:
         found = (1,) * len(shape) if values is None else integers("reduce_window", name, values)
         require(
@@ -130,5 +127,3 @@ def reduce_window_shape_tuple(
     shape = integers("reduce_window_shape_tuple", "operand_shape", operand_shape)
     each = _windows_of(shape, window_dimensions, window_strides, padding, base_dilation, window_dilation)
     return windows.shape_of(shape, each)
-
-

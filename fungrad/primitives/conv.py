@@ -17,8 +17,8 @@ is closed under transposition. The sum is over all (p, s, k) with ``p stride + k
 
 No product with a zero that was put between or outside of the elements is avoided: ``inf`` in y meets them.
 
-Computed as a product of matrices: the windows of x, a view, are copied into the rows or columns of a matrix (Chellapilla
-et al. 2006), in pieces that stay in the cache. Where x is spread, each element of the kernel by itself is multiplied
+Computed as a product of matrices: the windows of x, a view, are copied into the rows or columns of a matrix
+(Chellapilla et al. 2006), in pieces that stay in the cache. Where x is spread, each element of the kernel by itself is multiplied
 with x and added to where it belongs, which skips the zeros.
 """
 
@@ -84,9 +84,7 @@ def _inner_labels(spec: str, spatial: str) -> tuple[str, str, str, dict[str, str
     )
 
 
-def _conv(
-    x: Any, y: Any, out: Any = None, *, spec: str, spatial: str, windows: tuple[Window, ...]
-) -> Any:
+def _conv(x: Any, y: Any, out: Any = None, *, spec: str, spatial: str, windows: tuple[Window, ...]) -> Any:
     a, b, result = parse_spec(spec)
     of_x, of_y = _sizes(a, x.shape), _sizes(b, y.shape)
     counts = {s: window_count(of_x[s], of_y[s], w) for s, w in zip(spatial, windows, strict=True)}
@@ -99,7 +97,7 @@ def _conv(
         return out
     if dtype == np.float16:  # summed in single precision, as XLA does
         found = _conv(x.astype("f"), y.astype("f"), spec=spec, spatial=spatial, windows=windows).astype(dtype)
-    elif any([w[3] > 1 for w in windows]):
+    elif any(w[3] > 1 for w in windows):
         found = _of_spread(x, y, out, shape, spec, spatial, windows, counts)
     else:
         found = _of_windows(_windows_of(x, a, spatial, windows, of_y, counts), y, out, shape, spec, spatial)
@@ -130,9 +128,7 @@ def _padded(x: Array, labels: str, spatial: str, windows: Sequence[Window]) -> A
     return out
 
 
-def _windows_of(
-    x: Array, labels: str, spatial: str, windows: Sequence[Window], of_y: Sizes, counts: Sizes
-) -> Array:
+def _windows_of(x: Array, labels: str, spatial: str, windows: Sequence[Window], of_y: Sizes, counts: Sizes) -> Array:
     """The view with an axis for the place in the window behind each spatial axis."""
     x = _padded(x, labels, spatial, windows)
     shape: list[int] = []
@@ -153,7 +149,7 @@ def _of_windows(v: Array, y: Array, out: Any, shape: Shape, spec: str, spatial: 
     """Contract the windows with y."""
     a, b, result, places = _inner_labels(spec, spatial)
     sizes = _sizes(a, v.shape) | _sizes(b, y.shape)
-    if all([sizes[p] == 1 for p in places.values()]) or not _is_worth_copying(a, b, result, sizes, places):
+    if all(sizes[p] == 1 for p in places.values()) or not _is_worth_copying(a, b, result, sizes, places):
         return _by_places(v, y, out, shape, a, b, result, places, sizes)
     pieces = -(-v.size // PIECE)
     cut = _where_to_cut(a, result, places, sizes, pieces) if pieces > 1 else None
@@ -168,9 +164,7 @@ def _of_windows(v: Array, y: Array, out: Any, shape: Shape, spec: str, spatial: 
     if cut in result:
         out = np.empty(shape, v.dtype) if out is None else out
         for piece in ranges:
-            _product_of_windows(
-                part(v, a, piece), part(y, b, piece), part(out, result, piece), a, b, result, places
-            )
+            _product_of_windows(part(v, a, piece), part(y, b, piece), part(out, result, piece), a, b, result, places)
         return out
     total = _product_of_windows(part(v, a, ranges[0]), part(y, b, ranges[0]), out, a, b, result, places)
     for piece in ranges[1:]:
@@ -236,9 +230,7 @@ def _by_places(
     return out
 
 
-def _product_of_windows(
-    v: Array, y: Array, out: Any, a: str, b: str, result: str, places: dict[str, str]
-) -> Any:
+def _product_of_windows(v: Array, y: Array, out: Any, a: str, b: str, result: str, places: dict[str, str]) -> Any:
     """One product of (a stack of) matrices, one of them the copied windows."""
     batch = [n for n in a if n in b and n in result]
     left = [n for n in a if n not in b]
@@ -301,9 +293,9 @@ def _of_spread(
         "fill": math.prod([counts[s] * of_y[s] for s in spatial]),
         "swap": math.prod([counts[s] * of_x[s] for s in spatial]),
     }
-    if any([w[0] > 1 for w in windows]) or math.prod([of_y[s] for s in spatial]) > 256:
+    if any(w[0] > 1 for w in windows) or math.prod([of_y[s] for s in spatial]) > 256:
         del taps["scatter"]
-    if any([w[4] > 1 for w in windows]):
+    if any(w[4] > 1 for w in windows):
         del taps["swap"]
     way = min(taps, key=lambda w: taps[w])
     if way == "scatter":
@@ -352,9 +344,7 @@ def _scattered(
 # The primitive
 
 
-def _abstract(
-    x: ShapedArray, y: ShapedArray, *, spec: str, spatial: str, windows: tuple[Window, ...]
-) -> ShapedArray:
+def _abstract(x: ShapedArray, y: ShapedArray, *, spec: str, spatial: str, windows: tuple[Window, ...]) -> ShapedArray:
     a, b, result = parse_spec(spec)
     of_x, of_y = _sizes(a, x.shape), _sizes(b, y.shape)
     for n in of_x.keys() & of_y.keys() - set(spatial):
@@ -366,9 +356,7 @@ def _abstract(
     return ShapedArray(tuple([sizes[n] for n in result]), x.dtype)
 
 
-def _transpose_x(
-    ct: Any, x: ShapedArray, y: Any, *, spec: str, spatial: str, windows: tuple[Window, ...]
-) -> Any:
+def _transpose_x(ct: Any, x: ShapedArray, y: Any, *, spec: str, spatial: str, windows: tuple[Window, ...]) -> Any:
     a, b, result = parse_spec(spec)
     of_x, of_y, of_ct = _sizes(a, x.shape), _sizes(b, typeof(y).shape), _sizes(result, typeof(ct).shape)
     back = []
@@ -381,9 +369,7 @@ def _transpose_x(
     return conv(ct, flipped, f"{result},{b}->{a}", spatial, tuple(back))
 
 
-def _transpose_y(
-    ct: Any, x: Any, y: ShapedArray, *, spec: str, spatial: str, windows: tuple[Window, ...]
-) -> Any:
+def _transpose_y(ct: Any, x: Any, y: ShapedArray, *, spec: str, spatial: str, windows: tuple[Window, ...]) -> Any:
     a, b, result = parse_spec(spec)
     of_x, of_y, of_ct = _sizes(a, typeof(x).shape), _sizes(b, y.shape), _sizes(result, typeof(ct).shape)
     back = []
@@ -402,9 +388,7 @@ def _batch(
     return conv(x, y, f"{in_x}{a},{in_y}{b}->{label}{result}", spatial, windows)
 
 
-def _text(
-    e: Emission, out: str | None, x: str, y: str, *, spec: str, spatial: str, windows: tuple[Window, ...]
-) -> str:
+def _text(e: Emission, out: str | None, x: str, y: str, *, spec: str, spatial: str, windows: tuple[Window, ...]) -> str:
     into = "None" if out is None else out
     return f"{e.const(_conv, 'conv')}({x}, {y}, {into}, spec={spec!r}, spatial={spatial!r}, windows={windows})"
 

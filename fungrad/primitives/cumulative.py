@@ -80,7 +80,9 @@ def scan_pairs(combine: Combine, elements: Pair, axis: int) -> Pair:
     def every(x: Pair, start: int, stop: int, step: int) -> Pair:
         return slice_axis(x[0], axis, start, stop, step), slice_axis(x[1], axis, start, stop, step)
 
-    odd = scan_pairs(combine, combine(every(elements, 0, n - 1, 2), every(elements, 1, n, 2)), axis)  # results 1, 3, 5, ...
+    odd = scan_pairs(
+        combine, combine(every(elements, 0, n - 1, 2), every(elements, 1, n, 2)), axis
+    )  # results 1, 3, 5, ...
     later = combine(every(odd, 0, (n - 1) // 2, 1), every(elements, 2, n, 2))  # results 2, 4, ...
     first = every(elements, 0, 1, 1)
     even = concatenate([first[0], later[0]], axis), concatenate([first[1], later[1]], axis)

@@ -71,9 +71,7 @@ def _slice_abstract(x: ShapedArray, *starts: ShapedArray, place: Place, lead: in
     return ShapedArray((*x.shape[:lead], *sizes, *x.shape[lead + len(sizes) :]), x.dtype)
 
 
-def _slice_batch(
-    axis: Any, batched: Sequence[bool], x: Any, *starts: Any, place: Place, lead: int, wrap: bool
-) -> Any:
+def _slice_batch(axis: Any, batched: Sequence[bool], x: Any, *starts: Any, place: Place, lead: int, wrap: bool) -> Any:
     if not any(batched[1:]):
         return dynamic_slice_p.bind(x, *starts, place=place, lead=lead + 1, wrap=wrap)
     indices = _indices(starts, batched[1:], place, wrap)
@@ -132,9 +130,7 @@ def _unslice_batch(
     axis: Any, batched: Sequence[bool], t: Any, *starts: Any, shape: Shape, place: Place, lead: int, wrap: bool
 ) -> Any:
     if not any(batched[1:]):
-        return dynamic_unslice_p.bind(
-            t, *starts, shape=(axis.size, *shape), place=place, lead=lead + 1, wrap=wrap
-        )
+        return dynamic_unslice_p.bind(t, *starts, shape=(axis.size, *shape), place=place, lead=lead + 1, wrap=wrap)
     indices = _indices(starts, batched[1:], place, wrap)
     return scatter_add_p.batch(axis, batched, t, *indices, shape=shape, start=lead, unique=True)
 

@@ -6,8 +6,8 @@
     window_pick(t, places)      the element at that place; its adjoint adds a cotangent to it
 
 along each axis at once, where x~ is x with ``spread - 1`` neutral elements between its own and others around. For each
-axis a window is (size, stride, low, high, spread, dilation); see ``conv``, whose sums these are for a kernel of ones: so
-the sum is closed under transposition likewise. Windows are boxes, so the axes are done one after the other.
+axis a window is (size, stride, low, high, spread, dilation); see ``conv``, whose sums these are for a kernel of ones:
+so the sum is closed under transposition likewise. Windows are boxes, so the axes are done one after the other.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _reduced(x: Any, *, windows: Windows, ufunc: np.ufunc, neutral: Any) -> Any:
 
 
 def _reduced_along(x: Array, axis: int, window: Window, ufunc: np.ufunc, neutral: Any) -> Array:
-    size, stride, low, high, spread, dilation = window
+    size, stride, low, high, spread, _dilation = window
     if spread > 1 and stride > 1:
         x, window = _spread_out(x, axis, window, neutral)
         spread = 1
@@ -188,7 +188,7 @@ window_sum_p = Linear(
 
 def window_sum(x: Any, windows: Windows) -> Any:
     """The sums over windows."""
-    return x if all([w == TRIVIAL for w in windows]) else window_sum_p.bind(x, windows=windows)
+    return x if all(w == TRIVIAL for w in windows) else window_sum_p.bind(x, windows=windows)
 
 
 # Which element of each window attains the extremum: the number of its place, -1 where none does.
@@ -300,11 +300,9 @@ window_unpick_p = Linear(
 )
 
 
-def _extremum_jvp(
-    primals: Sequence[Any], tangents: Sequence[Any], out: Any, neutral: Any, *, windows: Windows
-) -> Any:
+def _extremum_jvp(primals: Sequence[Any], tangents: Sequence[Any], out: Any, neutral: Any, *, windows: Windows) -> Any:
     (x,), (t,) = primals, tangents
-    if any([w[1] > 1 and w[4] > 1 for w in windows]):
+    if any(w[1] > 1 and w[4] > 1 for w in windows):
         index = tuple([(0, spread_size(n, w[4]), w[4]) for n, w in zip(typeof(x).shape, windows, strict=True)])
         shape = tuple([stop for _, stop, _ in index])
         filler = broadcast_to(neutral, shape)
