@@ -6,7 +6,7 @@ arrays.
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+import typing
 
 from fungrad import errors, numpy, testing, tree, tree_util
 from fungrad.core.aval import FLOAT0 as float0
@@ -27,7 +27,7 @@ from fungrad.transforms.stop import stop_gradient
 from fungrad.transforms.vectorize import vmap
 from fungrad.tree import Partial
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from fungrad import lax
 
 __version__ = "0.1.0"
@@ -82,7 +82,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> typing.Any:
     """Import ``lax`` when it is first used."""
     if name == "lax":
         return importlib.import_module("fungrad.lax")

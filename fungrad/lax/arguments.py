@@ -23,8 +23,11 @@ __all__ = [
 
 
 def array(x: Any) -> Any:
-    """An array, traced or plain."""
-    return x if type(x) is Tracer and not x.aval.weak else as_array(x)
+    """An array, traced or plain; without axes a NumPy scalar."""
+    if type(x) is Tracer and not x.aval.weak:
+        return x
+    found = as_array(x)
+    return found[()] if type(found) is np.ndarray and not found.ndim else found
 
 
 def operand(x: Any) -> Any:

@@ -47,7 +47,7 @@ def fft(x: Any, fft_type: FftType | str, fft_lengths: Any) -> Any:
     if not lengths:
         return x
     axes = tuple(range(-len(lengths), 0))
-    transform = {
+    transform: Any = {
         FftType.FFT: np.fft.fftn,
         FftType.IFFT: np.fft.ifftn,
         FftType.RFFT: np.fft.rfftn,

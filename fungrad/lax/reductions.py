@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+import fungrad.lax.elementwise as elementwise
 from fungrad import tree
 from fungrad.core.aval import typeof
-from fungrad.lax import elementwise
 from fungrad.lax.arguments import array, axes_of, axis_of, dtype_of, known, require
 from fungrad.primitives import bits, cumulative, reductions
 from fungrad.primitives.reductions import merged_last

@@ -53,9 +53,9 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, *, sharding: Any = None
     value = array(fill_value)
     require(not typeof(value).shape, "full", f"the value must be a scalar, got shape {typeof(value).shape}", TypeError)
     value = convert(value, dtype_of(dtype, typeof(value).dtype))
-    return (
-        np.full(shape, value) if isinstance(value, (np.ndarray, np.generic)) else structural.broadcast_to(value, shape)
-    )
+    if isinstance(value, (np.ndarray, np.generic)):
+        return np.full(shape, value)[()]
+    return structural.broadcast_to(value, shape)
 
 
 def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Any = None, sharding: Any = None) -> Any:
@@ -71,7 +71,7 @@ def zeros_like_array(x: Any) -> Any:
 
 def empty(shape: Any, dtype: Any, *, out_sharding: Any = None) -> Any:
     """An array whose elements are to be replaced; they are zeros."""
-    return np.zeros(integers("empty", "shape", shape), dtype_of(dtype))
+    return np.zeros(integers("empty", "shape", shape), dtype_of(dtype))[()]
 
 
 def dtype(x: Any) -> np.dtype[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from fungrad import tree
 from fungrad.core.aval import Shape, typeof
 from fungrad.lax.arguments import integers, require
-from fungrad.lax.convolution import padtype_to_pads
+from fungrad.lax.conv_shapes import padtype_to_pads
 from fungrad.lax.reductions import applied, flattened_with_initial, monoid_of, with_initial
 from fungrad.lax.structural import pad
 from fungrad.primitives import windows

@@ -18,8 +18,8 @@ is closed under transposition. The sum is over all (p, s, k) with ``p stride + k
 No product with a zero that was put between or outside of the elements is avoided: ``inf`` in y meets them.
 
 Computed as a product of matrices: the windows of x, a view, are copied into the rows or columns of a matrix
-(Chellapilla et al. 2006), in pieces that stay in the cache. Where x is spread, each element of the kernel by itself is multiplied
-with x and added to where it belongs, which skips the zeros.
+(Chellapilla et al. 2006), in pieces that stay in the cache. Where x is spread, each element of the kernel by itself is
+multiplied with x and added to where it belongs, which skips the zeros.
 """
 
 from __future__ import annotations
@@ -239,7 +239,7 @@ def _product_of_windows(v: Array, y: Array, out: Any, a: str, b: str, result: st
     steps = {n: (abs(s), -m) for n, m, s in zip(a, v.shape, v.strides, strict=True) if m > 1}
     fastest = min(steps, key=lambda n: steps[n]) if steps else a[-1]
     if fastest in left:
-        lead = []
+        lead: list[str] = []
         while left and left[0] not in places and left[0] not in places.values() and left[0] == _first(a, batch, lead):
             lead.append(left.pop(0))
         # (batch, lead, right, sum) @ (batch, lead, sum, left)
@@ -310,7 +310,7 @@ def _of_spread(
         last = (counts[s] - 1) * stride + spread_size(of_x[s], spread) - of_y[s] - first
         swapped.append((stride, first, last, 1, spread))
     found = _conv(y, x, spec=f"{b},{a}->{result}", spatial=spatial, windows=tuple(swapped))
-    return np.flip(found, [result.index(s) for s in spatial])
+    return np.flip(found, tuple([result.index(s) for s in spatial]))
 
 
 def _scattered(

@@ -7,7 +7,7 @@
 ``a`` runs over the first ``lead`` axes and ``b`` over those behind the sliced ones. ``place`` holds for each sliced
 axis the size of the slice and the largest start; starts beyond that, or below 0, are moved there (clamped), so that the
 slice lies within the array. With ``wrap`` negative starts count from the end first. The adjoint of the first is the
-second. Under vmap with starts that differ these are `gather`, `scatter_add` and `put`.
+second. Under vmap with starts that differ these are `gather` and `put`.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from fungrad.primitives.arithmetic import add
 from fungrad.primitives.assignment import Replacement, put_p
 from fungrad.primitives.comparison import less
 from fungrad.primitives.extrema import maximum, minimum
-from fungrad.primitives.indexing import gather_p, scatter_add_p
+from fungrad.primitives.indexing import gather_p
 from fungrad.primitives.selection import where
-from fungrad.primitives.structural import expand_dims
+from fungrad.primitives.structural import expand_dims, zeros
 
 Place = tuple[tuple[int, int], ...]
 """For each sliced axis the size of the slice, and the largest start that it can have."""
@@ -132,10 +132,11 @@ def _unslice_batch(
     if not any(batched[1:]):
         return dynamic_unslice_p.bind(t, *starts, shape=(axis.size, *shape), place=place, lead=lead + 1, wrap=wrap)
     indices = _indices(starts, batched[1:], place, wrap)
-    return scatter_add_p.batch(axis, batched, t, *indices, shape=shape, start=lead, unique=True)
+    x = zeros(ShapedArray(shape, typeof(t).dtype))
+    return put_p.batch(axis, (False, *batched), x, t, *indices, start=lead, unique=True)
 
 
-dynamic_unslice_p = Linear(
+dynamic_unslice_p: Linear = Linear(
     "dynamic_unslice",
     _unslice,
     abstract=lambda t, *starts, shape, place, lead, wrap: ShapedArray(shape, t.dtype),

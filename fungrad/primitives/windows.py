@@ -101,7 +101,7 @@ def _reduced(x: Any, *, windows: Windows, ufunc: np.ufunc, neutral: Any) -> Any:
     for axis, window in enumerate(windows):
         if window != TRIVIAL:
             x = _reduced_along(x, axis, window, ufunc, neutral)
-    return x.copy() if x is whole else x
+    return x.copy()[()] if x is whole else x
 
 
 def _reduced_along(x: Array, axis: int, window: Window, ufunc: np.ufunc, neutral: Any) -> Array:
@@ -236,7 +236,7 @@ def _behind(windows: Windows) -> Windows:
     return (TRIVIAL, *windows)
 
 
-window_place_p = NoTangent(
+window_place_p: NoTangent = NoTangent(
     "window_place",
     _window_place,
     abstract=lambda x, out, *, windows: ShapedArray(
@@ -275,7 +275,7 @@ def _rows_of_both(x: ShapedArray, places: ShapedArray, *, windows: Windows, **pa
     return (((True, True), ROWS),) if windows and windows[0] == TRIVIAL and not params else NO_WAYS
 
 
-window_pick_p = Linear(
+window_pick_p: Linear = Linear(
     "window_pick",
     _window_pick,
     abstract=lambda t, places, *, windows: ShapedArray(places.shape, t.dtype),
@@ -287,7 +287,7 @@ window_pick_p = Linear(
     lowering=Lowering(call_of(_window_pick), NEW, rows=_rows_of_both, cost=5.0),
 )
 
-window_unpick_p = Linear(
+window_unpick_p: Linear = Linear(
     "window_unpick",
     _window_unpick,
     abstract=lambda ct, places, *, shape, windows: ShapedArray(shape, ct.dtype),

@@ -40,7 +40,7 @@ def _swap(x: Array, batch: Array, i: int, pivot: Array) -> None:
 
 
 def _lu(a: Any) -> tuple[Array, Array, Array]:
-    a = np.array(a)
+    a = np.array(a, order="C")  # written into through another shape
     *lead, m, n = a.shape
     x = a.reshape(-1, m, n)
     k = min(m, n)
@@ -101,7 +101,7 @@ def _lu_abstract(a: ShapedArray) -> tuple[ShapedArray, ShapedArray, ShapedArray]
     return ShapedArray(a.shape, a.dtype), ShapedArray((*lead, min(m, n)), INT), ShapedArray((*lead, m), INT)
 
 
-lu_p = General(
+lu_p: General = General(
     "lu", _lu, abstract=_lu_abstract, jvp=_lu_jvp, batch=lambda axis, batched, a: lu_p.bind(a), multiple=True
 )
 
