@@ -121,7 +121,7 @@ def lookup(
         f"axes {along} of an operand of shape {shape} and {index_along} of indices of shape {index_shape} must agree",
         TypeError,
     )
-    indexed = [k for k in range(len(shape)) if k in mapped or k in along or sizes[k] != shape[k]]
+    indexed = [k for k in range(len(shape)) if k in (*mapped, *along, *collapsed) or sizes[k] != shape[k]]
     whole = [k for k in range(len(shape)) if k not in indexed]
     window = [k for k in indexed if k not in collapsed and k not in along]
     rank = len(batch) + len(window)
