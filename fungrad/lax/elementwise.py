@@ -136,7 +136,7 @@ def round(x: Any, rounding_method: RoundingMethod = RoundingMethod.AWAY_FROM_ZER
     if RoundingMethod(rounding_method) is RoundingMethod.TO_NEAREST_EVEN:
         return rounding.rint(x)
     whole = rounding.trunc(x)
-    half = comparison.greater_equal(rounding.abs(arithmetic.sub(x, whole)), 0.5)
+    half = comparison.greater_equal(rounding.abs(rounding.fraction(x)), 0.5)
     return where(half, arithmetic.add(whole, rounding.sign(x)), whole)
 
 

@@ -61,17 +61,11 @@ angle = angle_p.function
 
 
 def _complex(x: Any, y: Any) -> Any:
-    dtype = np.result_type(typeof(x).dtype, typeof(y).dtype, np.float32 if _are_single(x, y) else np.float64)
+    strong = [a.dtype for a in (typeof(x), typeof(y)) if not a.weak]
+    dtype = np.result_type(*strong, np.float32) if strong else np.dtype(np.float64)
     out = np.empty(np.broadcast_shapes(np.shape(x), np.shape(y)), np.dtype({"f": "F", "g": "G"}.get(dtype.char, "D")))
     out.real, out.imag = x, y
     return out[()]
-
-
-def _are_single(*operands: Any) -> bool:
-    """Whether none of the operands asks for double precision."""
-    avals = [typeof(v) for v in operands]
-    strong = [a for a in avals if not a.weak]
-    return bool(strong) and all(a.dtype.char in "ef" for a in strong)
 
 
 complex_p = Elementwise("complex", _complex, lambda t: t, lambda t: mul(t, 1j))

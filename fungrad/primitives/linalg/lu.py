@@ -12,6 +12,7 @@ as long as the permutation stays the same (Seeger et al. 2017 have the square ca
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,9 +43,8 @@ def _swap(x: Array, batch: Array, i: int, pivot: Array) -> None:
 def _lu(a: Any) -> tuple[Array, Array, Array]:
     a = np.array(a, order="C")  # written into through another shape
     *lead, m, n = a.shape
-    x = a.reshape(-1, m, n)
-    k = min(m, n)
-    count = len(x)
+    k, count = min(m, n), math.prod(lead)
+    x = a.reshape(count, m, n)
     batch = np.arange(count)
     pivots = np.zeros((count, k), INT)
     permutation = np.tile(np.arange(m), (count, 1))
@@ -116,7 +116,7 @@ def lu(a: Any) -> tuple[Any, Any, Any]:
 
 
 def _permutation_of_pivots(pivots: Any, *, size: int) -> Array:
-    flat = np.reshape(pivots, (-1, pivots.shape[-1]))
+    flat = np.reshape(pivots, (math.prod(pivots.shape[:-1]), pivots.shape[-1]))
     permutation = np.tile(np.arange(size), (len(flat), 1))
     batch = np.arange(len(flat))
     for j in range(flat.shape[1]):
