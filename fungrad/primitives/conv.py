@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -46,6 +47,23 @@ Sizes = dict[str, int]
 
 PIECE = 1 << 17
 """Elements of windows that are copied at a time."""
+
+
+_rooms = threading.local()
+KEPT = 1 << 22
+"""Bytes up to which a room is kept."""
+
+
+def _room(name: str, shape: Sequence[int], dtype: np.dtype[Any]) -> Array:
+    """An array in memory that is kept for this thread: new pages for each call would cost more than the copying."""
+    size = math.prod(shape) * dtype.itemsize
+    if size > KEPT:
+        return np.empty(shape, dtype)
+    room: Array | None = getattr(_rooms, name, None)
+    if room is None or room.size < size:
+        room = np.empty(max(size, 1 << 16), np.uint8)
+        setattr(_rooms, name, room)
+    return room[:size].view(dtype).reshape(shape)
 
 
 def spread_size(n: int, spread: int) -> int:
@@ -123,7 +141,8 @@ def _padded(x: Array, labels: str, spatial: str, windows: Sequence[Window]) -> A
         return x
     if all(low <= 0 and high <= 0 and spread == 1 for _, low, high, spread, _ in windows):
         return x[tuple(source)]
-    out = np.zeros(shape, x.dtype)
+    out = _room("padded", shape, x.dtype)
+    out.fill(0)
     out[tuple(target)] = x[tuple(source)]
     return out
 
@@ -243,7 +262,7 @@ def _product_of_windows(v: Array, y: Array, out: Any, a: str, b: str, result: st
         while left and left[0] not in places and left[0] not in places.values() and left[0] == _first(a, batch, lead):
             lead.append(left.pop(0))
         # (batch, lead, right, sum) @ (batch, lead, sum, left)
-        columns = _merged(v, a, batch + lead, summed, left)
+        columns = _copied(v, a, batch + lead, summed, left)
         kernel = _merged(y, b, batch, right, summed)
         if lead:
             kernel = kernel.reshape(kernel.shape[:-2] + (1,) * len(lead) + kernel.shape[-2:])
@@ -251,7 +270,7 @@ def _product_of_windows(v: Array, y: Array, out: Any, a: str, b: str, result: st
         x1, x2 = kernel, columns
     else:
         # (batch, left, sum) @ (batch, sum, right)
-        x1, x2 = _merged(v, a, batch, left, summed), _merged(y, b, batch, summed, right)
+        x1, x2 = _copied(v, a, batch, left, summed), _merged(y, b, batch, summed, right)
         order = batch + left + right
     sizes = _sizes(a, v.shape) | _sizes(b, y.shape)
     split = [sizes[n] for n in order]
@@ -268,6 +287,14 @@ def _product_of_windows(v: Array, y: Array, out: Any, a: str, b: str, result: st
 def _first(a: str, *without: Sequence[str]) -> str:
     """The first label that is in none of these."""
     return next(n for n in a if all(n not in w for w in without))
+
+
+def _copied(v: Array, labels: str, head: Sequence[str], rows: Sequence[str], columns: Sequence[str]) -> Array:
+    """The same of the windows, in a room of this thread: what is returned is used before the next call."""
+    turned = v.transpose([labels.index(n) for n in (*head, *rows, *columns)])
+    room = _room("windows", turned.shape, v.dtype)
+    np.copyto(room, turned)
+    return _merged(room, "".join([*head, *rows, *columns]), head, rows, columns)
 
 
 def _merged(z: Array, labels: str, head: Sequence[str], rows: Sequence[str], columns: Sequence[str]) -> Array:

@@ -1,5 +1,6 @@
 """fungrad.lax: convolutions and products of matrices, against sums that are written out."""
 
+import concurrent.futures
 import itertools
 from functools import partial
 
@@ -263,3 +264,48 @@ def test_ragged_dot_multiplies_groups_of_rows():
     np.testing.assert_allclose(lax.ragged_dot(x, y, sizes), expected)
     np.testing.assert_allclose(fg.jit(lax.ragged_dot)(x, y, sizes), expected)
     check_grads(lambda x, y: lax.ragged_dot(x, y, sizes), (x, y), 2)
+
+
+def test_a_compiled_network_in_blocks():
+    """Large enough that the compiler computes blocks of images: the value and gradient are those of the eager program."""
+    rng = np.random.default_rng(0)
+    layout = ("NHWC", "HWIO", "NHWC")
+    images = rng.standard_normal((96, 12, 12, 3))
+    params = (rng.standard_normal((3, 3, 3, 8)) / 5, rng.standard_normal((3, 3, 8, 4)) / 8)
+
+    def loss(params, images):
+        x = lax.max(lax.conv_general_dilated(images, params[0], (1, 1), "SAME", None, None, layout), 0.0)
+        x = lax.reduce_window(x, -np.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1))
+        x = lax.tanh(lax.conv_general_dilated(x, params[1], (2, 2), [(1, 1), (1, 1)], None, None, layout))
+        return lax.reduce_sum(x * x, (0, 1, 2, 3))
+
+    value_and_grad = fg.value_and_grad(loss, (0, 1))
+    compiled = fg.jit(value_and_grad)
+    expected = value_and_grad(params, images)
+    for _ in range(2):
+        for a, b in zip(fg.tree.leaves(compiled(params, images)), fg.tree.leaves(expected), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
+    assert "run_blocks" in compiled.lower(params, images).as_text()
+
+
+def test_results_own_their_memory():
+    """Windows are copied into memory that is used again: no result may show it."""
+    x, y = np.ones((1, 1, 6)), np.ones((1, 1, 3))
+    for padding, kernel in (("SAME", y), ("VALID", y), ([(2, 2)], y[:, :, :1]), ([(2, -1)], y)):
+        out = lax.conv(x, kernel, (1,), padding)
+        kept = out.copy()
+        lax.conv(x * 100, kernel * 7, (1,), padding)
+        np.testing.assert_array_equal(out, kept)
+
+
+def test_convolutions_in_threads():
+    """Each thread has its own memory for windows."""
+    rng = np.random.default_rng(0)
+    cases = [(rng.standard_normal((4, 3, 20)), rng.standard_normal((2, 3, 5))) for _ in range(8)]
+    expected = [lax.conv(x, y, (1,), "SAME") for x, y in cases]
+
+    def run(k):
+        return [np.array_equal(lax.conv(*cases[k], (1,), "SAME"), expected[k]) for _ in range(50)]
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        assert all(itertools.chain.from_iterable(pool.map(run, range(8))))
