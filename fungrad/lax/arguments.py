@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,9 @@ from fungrad._util import here, set_name
 from fungrad.core.aval import Shape, ShapedArray, typeof
 from fungrad.core.trace import Tracer, known_value
 from fungrad.errors import ConcretizationTypeError, TransformTypeError
-from fungrad.numpy.shaping import as_array, promote
+from fungrad.numpy.shaping import as_array
 
 _NUMBERS = (bool, int, float, complex)
-
-__all__ = [
-    "array", "axes_of", "axis_of", "binary", "integers", "known", "of_equal_shapes", "operand", "promote", "require",
-    "ternary", "unary",
-]  # fmt: skip
 
 
 def array(x: Any) -> Any:
@@ -133,9 +128,3 @@ def known(x: Any) -> Any:
 def dtype_of(dtype: Any, default: Any = None) -> np.dtype[Any]:
     """A dtype from what a user wrote for one."""
     return np.dtype(default if dtype is None else dtype)
-
-
-def broadcast_pairs(function: str, name: str, pairs: Any, count: int) -> Sequence[Any]:
-    """A sequence of this many entries."""
-    require(len(pairs) == count, function, f"{name} must have {count} entries, got {pairs!r:.100}")
-    return pairs

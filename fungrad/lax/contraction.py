@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from fungrad.core.aval import typeof
-from fungrad.lax.arguments import array, dtype_of, integers, known, promote, require
+from fungrad.lax.arguments import array, dtype_of, integers, known, require
+from fungrad.numpy.shaping import promote
 from fungrad.primitives.assignment import put_slice
 from fungrad.primitives.comparison import greater_equal, less, logical_and
 from fungrad.primitives.contraction import alphabet, contract
@@ -121,10 +122,10 @@ def dot_general(
 def dot(
     lhs: Any,
     rhs: Any,
-    *args: Any,
-    dimension_numbers: DotDimensionNumbers | None = None,
     precision: PrecisionLike = None,
     preferred_element_type: Any = None,
+    *,
+    dimension_numbers: DotDimensionNumbers | None = None,
     out_sharding: Any = None,
 ) -> Any:
     """Multiply vectors and matrices; with ``dimension_numbers`` as `dot_general`.
@@ -146,8 +147,7 @@ def dot(
             TypeError,
         )
         dimension_numbers = (((len(x_shape) - 1,), (0,)), ((), ()))
-    preferred = args[1] if len(args) > 1 else preferred_element_type
-    return dot_general(x, y, dimension_numbers, precision, preferred)
+    return dot_general(x, y, dimension_numbers, precision, preferred_element_type)
 
 
 def batch_matmul(lhs: Any, rhs: Any, precision: PrecisionLike = None) -> Any:

@@ -17,7 +17,8 @@ from fungrad.core.aval import Shape, typeof
 from fungrad.core.elementwise import broadcast_shapes as _broadcast_shapes
 from fungrad.core.memory import copied
 from fungrad.core.trace import Tracer
-from fungrad.lax.arguments import array, axes_of, axis_of, dtype_of, integers, promote, require
+from fungrad.lax.arguments import array, axes_of, axis_of, dtype_of, integers, require
+from fungrad.numpy.shaping import promote
 from fungrad.primitives import bits, structural
 from fungrad.primitives.assignment import put_slice
 from fungrad.primitives.stop_gradient import stop_gradient_p

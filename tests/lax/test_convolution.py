@@ -267,7 +267,7 @@ def test_ragged_dot_multiplies_groups_of_rows():
 
 
 def test_a_compiled_network_in_blocks():
-    """Large enough that the compiler computes blocks of images: the value and gradient are those of the eager program."""
+    """Large enough that the compiler computes blocks of images: value and gradient are those of the eager program."""
     rng = np.random.default_rng(0)
     layout = ("NHWC", "HWIO", "NHWC")
     images = rng.standard_normal((96, 12, 12, 3))
@@ -309,3 +309,15 @@ def test_convolutions_in_threads():
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         assert all(itertools.chain.from_iterable(pool.map(run, range(8))))
+
+
+def test_rows_that_a_block_can_take():
+    """Of the images alone, of both operands, summed; none where they are not the first axis of all that have them."""
+    rows = implementation.conv_p.lowering.rows
+    window = {"spatial": "h", "windows": ((1, 0, 0, 1, 1),)}
+    x, y = fg.ShapedArray((6, 8, 2), float), fg.ShapedArray((6, 3, 2), float)
+    assert rows(x, y, spec="nhc,ohc->nho", **window) == (((True, False), "rows"),)
+    assert rows(x, y, spec="ghc,ghc->gh", **window) == (((True, True), "rows"),)
+    assert rows(x, y, spec="nhc,nhc->hc", **window) == (((True, True), np.add),)
+    for spec in ("nhc,onh->nho", "nhc,ohc->hno", "hnc,hoc->hno"):
+        assert not rows(x, y, spec=spec, **window)
