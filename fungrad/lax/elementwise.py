@@ -58,9 +58,11 @@ abs = unary("abs", rounding.abs, "Absolute value or modulus. Derivative sign(x),
 sign = unary("sign", rounding.sign, "-1, 0 or 1; x/|x| for complex x. Derivative 0 for real x.")
 square = unary("square", exponential.square, "x**2. Derivative 2x.")
 reciprocal = unary("reciprocal", lambda x: arithmetic.div(1, x), "1/x. Derivative -1/x**2.")
-nextafter = binary(
-    "nextafter", rounding.nextafter, "Next floating-point number after x towards y. Derivatives 1 and 0."
-)
+
+
+def nextafter(x1: Any, x2: Any) -> Any:
+    """Next floating-point number after x1 towards x2. Derivatives 1 and 0."""
+    return rounding.nextafter(*of_equal_shapes("nextafter", x1, x2))
 
 
 def mul(x: Any, y: Any, *, out_dtype: Any = None) -> Any:
@@ -181,21 +183,32 @@ erfc = unary("erfc", _erfc, "1 - erf(x), exact for large x. Derivative -2/sqrt(p
 erf_inv = unary("erf_inv", erfinv, "Inverse error function. Derivative sqrt(pi)/2 exp(out**2).")
 lgamma = unary("lgamma", gammas.gammaln, "log |gamma(x)|. Derivative digamma(x).")
 digamma = unary("digamma", gammas.digamma, "Logarithmic derivative of the gamma function. Derivative zeta(2, x).")
-polygamma = binary("polygamma", gammas.polygamma, "The m-th derivative of digamma, for whole m that are known.")
-zeta = binary(
-    "zeta", gammas.zeta, "Hurwitz zeta function: sum over k of (q + k)**-x. Derivative in q: -x zeta(x+1, q)."
-)
-igamma = binary(
-    "igamma", gammas.gammainc, "Regularized lower incomplete gamma function. Derivative in x; none in a (an error)."
-)
-igammac = binary(
-    "igammac", gammas.gammaincc, "Regularized upper incomplete gamma function. Derivative in x; none in a (an error)."
-)
 betainc = ternary(
     "betainc", gammas.betainc, "Regularized incomplete beta function. Derivative in x; none in a and b (an error)."
 )
 bessel_i0e = unary("bessel_i0e", bessels.i0e, "exp(-|x|) I0(x), the modified Bessel function of order 0, scaled.")
 bessel_i1e = unary("bessel_i1e", bessels.i1e, "exp(-|x|) I1(x), the modified Bessel function of order 1, scaled.")
+
+
+def polygamma(m: Any, x: Any) -> Any:
+    """The m-th derivative of digamma, for whole m that are known."""
+    return gammas.polygamma(*of_equal_shapes("polygamma", m, x))
+
+
+def zeta(x: Any, q: Any) -> Any:
+    """Hurwitz zeta function, the sum over k of (q + k)**-x. Derivative in q: -x zeta(x + 1, q)."""
+    return gammas.zeta(*of_equal_shapes("zeta", x, q))
+
+
+def igamma(a: Any, x: Any) -> Any:
+    """Regularized lower incomplete gamma function. It has a derivative in x; that in a is an error."""
+    return gammas.gammainc(*of_equal_shapes("igamma", a, x))
+
+
+def igammac(a: Any, x: Any) -> Any:
+    """Regularized upper incomplete gamma function. It has a derivative in x; that in a is an error."""
+    return gammas.gammaincc(*of_equal_shapes("igammac", a, x))
+
 
 # complex numbers
 
