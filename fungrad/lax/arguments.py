@@ -15,11 +15,13 @@ from fungrad.errors import ConcretizationTypeError, TransformTypeError
 from fungrad.numpy.shaping import as_array
 
 _NUMBERS = (bool, int, float, complex)
+_KINDS = frozenset("biufc")
 
 
 def array(x: Any) -> Any:
     """An array, traced or plain; without axes a NumPy scalar."""
-    if type(x) is Tracer and not x.aval.weak:
+    kind = type(x)
+    if (kind is np.ndarray and x.dtype.kind in _KINDS and x.ndim) or (kind is Tracer and not x.aval.weak):
         return x
     found = as_array(x)
     return found[()] if type(found) is np.ndarray and not found.ndim else found
@@ -27,15 +29,21 @@ def array(x: Any) -> Any:
 
 def operand(x: Any) -> Any:
     """An array or a NumPy scalar, traced or plain; Python numbers stay what they are, as they do not promote."""
-    if type(x) is Tracer or type(x) in _NUMBERS or isinstance(x, np.generic):
+    kind = type(x)
+    if kind is Tracer or kind in _NUMBERS or (kind is np.ndarray and x.dtype.kind in _KINDS):
         return x
-    return as_array(x)
+    return x if isinstance(x, np.generic) else as_array(x)
 
 
-def require(condition: bool, function: str, message: str, error: type[Exception] = ValueError) -> None:
-    """Raise an error that names the function and the user's line unless a condition holds."""
+def require(
+    condition: bool, function: str, message: str | Callable[[], str], error: type[Exception] = ValueError
+) -> None:
+    """Raise an error that names the function and the user's line unless a condition holds.
+
+    A message that takes time to write is given as a function.
+    """
     if not condition:
-        raise error(f"lax.{function} at {here()}: {message}")
+        raise error(f"lax.{function} at {here()}: {message if isinstance(message, str) else message()}")
 
 
 def of_equal_shapes(function: str, *operands: Any) -> list[Any]:
@@ -108,14 +116,14 @@ def integers(function: str, argument: str, values: Any) -> tuple[int, ...]:
 def axis_of(function: str, axis: Any, ndim: int) -> int:
     """An axis counted from 0."""
     k = operator.index(axis)
-    require(-ndim <= k < ndim, function, f"axis {k} is out of bounds for an array with {ndim} axes")
+    require(-ndim <= k < ndim, function, lambda: f"axis {k} is out of bounds for an array with {ndim} axes")
     return k % ndim
 
 
 def axes_of(function: str, axes: Any, ndim: int) -> tuple[int, ...]:
     """Different axes counted from 0, sorted."""
     found = [axis_of(function, k, ndim) for k in integers(function, "axes", axes)]
-    require(len(set(found)) == len(found), function, f"axes {tuple(axes)} name one axis twice")
+    require(len(set(found)) == len(found), function, lambda: f"axes {tuple(axes)} name one axis twice")
     return tuple(sorted(found))
 
 

@@ -105,7 +105,10 @@ def dot_general(
         and len(x_batch) == len(y_batch)
         and all(x_shape[i] == y_shape[j] for i, j in zip((*x_sum, *x_batch), (*y_sum, *y_batch), strict=True)),
         "dot_general",
-        f"axes {x_sum} and {x_batch} of shape {x_shape} must have the sizes of axes {y_sum} and {y_batch} of {y_shape}",
+        lambda: (
+            f"axes {x_sum} and {x_batch} of shape {x_shape} must have the sizes of "
+            f"axes {y_sum} and {y_batch} of {y_shape}"
+        ),
         TypeError,
     )
     labels = alphabet(len(x_shape) + len(y_shape))
@@ -143,7 +146,10 @@ def dot(
         require(
             len(x_shape) in (1, 2) and len(y_shape) in (1, 2) and x_shape[-1] == y_shape[0],
             "dot",
-            f"expected vectors or matrices that fit, got shapes {x_shape} and {y_shape}; lax.dot_general takes others",
+            lambda: (
+                f"expected vectors or matrices that fit, got shapes {x_shape} and {y_shape}; "
+                "lax.dot_general takes others"
+            ),
             TypeError,
         )
         dimension_numbers = (((len(x_shape) - 1,), (0,)), ((), ()))
@@ -157,7 +163,7 @@ def batch_matmul(lhs: Any, rhs: Any, precision: PrecisionLike = None) -> Any:
     require(
         len(x_shape) == len(y_shape) >= 2 and x_shape[:-2] == y_shape[:-2],
         "batch_matmul",
-        f"expected matrices with equal leading axes, got shapes {x_shape} and {y_shape}",
+        lambda: f"expected matrices with equal leading axes, got shapes {x_shape} and {y_shape}",
         TypeError,
     )
     batch = tuple(range(len(x_shape) - 2))
@@ -202,7 +208,7 @@ def ragged_dot(
     require(
         len(x_shape) == 2 and len(y_shape) == 3 and x_shape[1] == y_shape[1] and typeof(sizes).shape == y_shape[:1],
         "ragged_dot",
-        f"expected shapes (m, k), (groups, k, n), (groups,), got {x_shape}, {y_shape}, {typeof(sizes).shape}",
+        lambda: f"expected shapes (m, k), (groups, k, n), (groups,), got {x_shape}, {y_shape}, {typeof(sizes).shape}",
         TypeError,
     )
     total: Any = np.zeros((x_shape[0], y_shape[2]), dtype)

@@ -64,7 +64,7 @@ def conv_dimension_numbers(lhs_shape: Any, rhs_shape: Any, dimension_numbers: An
     require(
         len(lhs_shape) == len(rhs_shape),
         "conv_dimension_numbers",
-        f"lhs and rhs must have as many axes, got shapes {tuple(lhs_shape)} and {tuple(rhs_shape)}",
+        lambda: f"lhs and rhs must have as many axes, got shapes {tuple(lhs_shape)} and {tuple(rhs_shape)}",
         TypeError,
     )
     if dimension_numbers is None:
@@ -73,7 +73,7 @@ def conv_dimension_numbers(lhs_shape: Any, rhs_shape: Any, dimension_numbers: An
     require(
         isinstance(dimension_numbers, (list, tuple)) and len(dimension_numbers) == 3,
         "conv_dimension_numbers",
-        f"expected three strings or ConvDimensionNumbers, got {dimension_numbers!r:.100}",
+        lambda: f"expected three strings or ConvDimensionNumbers, got {dimension_numbers!r:.100}",
         TypeError,
     )
     for spec in dimension_numbers:
@@ -101,7 +101,7 @@ def padtype_to_pads(in_shape: Any, window_shape: Any, window_strides: Any, paddi
     require(
         name in ("SAME", "SAME_LOWER", "VALID"),
         "padtype_to_pads",
-        f"expected 'VALID', 'SAME' or 'SAME_LOWER', got {padding!r}",
+        lambda: f"expected 'VALID', 'SAME' or 'SAME_LOWER', got {padding!r}",
     )
     pads = []
     for n, k, stride in zip(in_shape, window_shape, window_strides, strict=True):
@@ -117,7 +117,7 @@ def pads_of(function: str, padding: Any, count: int) -> list[tuple[int, int]]:
     require(
         len(pads) == count and all(len(p) == 2 for p in pads),
         function,
-        f"padding must be a name or a pair (low, high) for each of {count} spatial axes, got {padding!r}",
+        lambda: f"padding must be a name or a pair (low, high) for each of {count} spatial axes, got {padding!r}",
     )
     return [(p[0], p[1]) for p in pads]
 
@@ -130,7 +130,7 @@ def transposed_padding(reach: int, stride: int, padding: Any) -> tuple[int, int]
     require(
         padding.upper() in ("SAME", "VALID"),
         "conv_transpose",
-        f"expected 'SAME', 'VALID' or pairs of integers, got {padding!r}",
+        lambda: f"expected 'SAME', 'VALID' or pairs of integers, got {padding!r}",
     )
     if padding.upper() == "VALID":
         return reach - 1, stride - 1 + max(reach - stride, 0)

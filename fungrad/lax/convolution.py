@@ -37,7 +37,7 @@ def _per_axis(function: str, name: str, values: Any, count: int, default: int = 
     require(
         len(found) == count and all(n > 0 for n in found),
         function,
-        f"{name} must be {count} positive integers, one for each spatial axis, got {values!r}",
+        lambda: f"{name} must be {count} positive integers, one for each spatial axis, got {values!r}",
     )
     return found
 
@@ -115,7 +115,7 @@ def conv_general_dilated(
     require(
         len(x_shape) == len(y_shape) >= 2,
         name,
-        f"lhs and rhs must have as many axes, at least two, got shapes {x_shape} and {y_shape}",
+        lambda: f"lhs and rhs must have as many axes, at least two, got shapes {x_shape} and {y_shape}",
         TypeError,
     )
     numbers = conv_dimension_numbers(x_shape, y_shape, dimension_numbers)
@@ -129,7 +129,7 @@ def conv_general_dilated(
         require(
             max(spread, default=1) == 1,
             name,
-            f"padding {padding!r} is not defined with lhs_dilation; give pairs, or use lax.conv_transpose",
+            lambda: f"padding {padding!r} is not defined with lhs_dilation; give pairs, or use lax.conv_transpose",
         )
         reach = [spread_size(k, d) for k, d in zip(kernel, dilation, strict=True)]
         padding = padtype_to_pads(sizes, reach, strides, padding)
@@ -148,18 +148,21 @@ def _check_groups(x_shape: Shape, y_shape: Shape, numbers: ConvDimensionNumbers,
     require(
         features >= 1 and batches >= 1 and (features == 1 or batches == 1),
         name,
-        f"groups of features and of batches are at least 1, and one of them is 1; got {features} and {batches}",
+        lambda: f"groups of features and of batches are at least 1, and one of them is 1; got {features} and {batches}",
     )
     require(
         c == i * features,
         name,
-        f"lhs of shape {x_shape} has {c} features; kernels of shape {y_shape} in {features} groups take {i * features}",
+        lambda: (
+            f"lhs of shape {x_shape} has {c} features; "
+            f"kernels of shape {y_shape} in {features} groups take {i * features}"
+        ),
         TypeError,
     )
     require(
         o % (features * batches) == 0 and n % batches == 0,
         name,
-        f"{o} features of the result and a batch of {n} are no multiples of the {features * batches} groups",
+        lambda: f"{o} features of the result and a batch of {n} are no multiples of the {features * batches} groups",
     )
 
 
@@ -282,11 +285,11 @@ def conv_transpose(
     require(
         rank == typeof(y).ndim >= 2,
         "conv_transpose",
-        f"lhs and rhs must have as many axes, got shapes {typeof(x).shape} and {typeof(y).shape}",
+        lambda: f"lhs and rhs must have as many axes, got shapes {typeof(x).shape} and {typeof(y).shape}",
         TypeError,
     )
     if dimension_numbers is None:
-        require(rank in _LAYOUTS, "conv_transpose", f"give dimension_numbers for arrays with {rank} axes")
+        require(rank in _LAYOUTS, "conv_transpose", lambda: f"give dimension_numbers for arrays with {rank} axes")
         dimension_numbers = _LAYOUTS[rank]
     numbers = conv_dimension_numbers(typeof(x).shape, typeof(y).shape, dimension_numbers)
     strides = _per_axis("conv_transpose", "strides", strides, rank - 2)

@@ -90,7 +90,12 @@ def div(x: Any, y: Any) -> Any:
 
 def integer_pow(x: Any, y: int) -> Any:
     """x**y for a Python integer y. Derivative y x**(y-1)."""
-    require(isinstance(y, (int, np.integer)), "integer_pow", f"the exponent must be an integer, got {y!r}", TypeError)
+    require(
+        isinstance(y, (int, np.integer)),
+        "integer_pow",
+        lambda: f"the exponent must be an integer, got {y!r}",
+        TypeError,
+    )
     return arithmetic.power(operand(x), int(y))
 
 
@@ -98,7 +103,7 @@ def mulhi(x: Any, y: Any, /) -> Any:
     """Return the upper half of the bits of a product of integers."""
     x, y = of_equal_shapes("mulhi", x, y)
     dtype = np.result_type(typeof(x).dtype, typeof(y).dtype)
-    require(dtype.kind in "iu", "mulhi", f"expected integers, got {dtype}", TypeError)
+    require(dtype.kind in "iu", "mulhi", lambda: f"expected integers, got {dtype}", TypeError)
     bits = dtype.itemsize * 8
     if bits < 64:
         wide = np.dtype(f"{dtype.kind}{dtype.itemsize * 2}")
@@ -245,7 +250,7 @@ shift_right_arithmetic = binary(
 def _unsigned(function: str, x: Any) -> tuple[Any, np.dtype[Any]]:
     x = array(x)
     dtype = typeof(x).dtype
-    require(dtype.kind in "iu", function, f"expected integers, got {dtype}", TypeError)
+    require(dtype.kind in "iu", function, lambda: f"expected integers, got {dtype}", TypeError)
     return convert(x, np.dtype(f"u{dtype.itemsize}")), dtype
 
 
@@ -323,12 +328,17 @@ def select_n(which: Any, *cases: Any) -> Any:
             f"cases must have one shape, got {[typeof(a).shape for a in arrays]}",
             TypeError,
         )
-    require(kind in "biu", "select_n", f"which must be booleans or integers, got {typeof(which).dtype}", TypeError)
     require(
-        kind != "b" or len(arrays) <= 2, "select_n", f"booleans select from two cases, got {len(arrays)}", TypeError
+        kind in "biu", "select_n", lambda: f"which must be booleans or integers, got {typeof(which).dtype}", TypeError
+    )
+    require(
+        kind != "b" or len(arrays) <= 2,
+        "select_n",
+        lambda: f"booleans select from two cases, got {len(arrays)}",
+        TypeError,
     )
     own = typeof(which).shape
-    require(not own or own == shape, "select_n", f"which has shape {own}, the cases have {shape}", TypeError)
+    require(not own or own == shape, "select_n", lambda: f"which has shape {own}, the cases have {shape}", TypeError)
     if kind == "b":
         return where(which, arrays[-1], arrays[0]) if len(arrays) == 2 else arrays[0]
     out = arrays[-1]
@@ -342,7 +352,7 @@ def select(pred: Any, on_true: Any, on_false: Any) -> Any:
     require(
         typeof(operand(pred)).dtype.kind == "b",
         "select",
-        f"the predicate must be boolean, got {typeof(operand(pred)).dtype}",
+        lambda: f"the predicate must be boolean, got {typeof(operand(pred)).dtype}",
         TypeError,
     )
     return select_n(pred, on_false, on_true)

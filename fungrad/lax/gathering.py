@@ -92,18 +92,23 @@ def lookup(
         integers(function, name, value) for name, value in zip(numbers._fields, numbers, strict=True)
     )
     require(
-        typeof(starts).dtype.kind in "iu", function, f"indices must be integers, got {typeof(starts).dtype}", TypeError
+        typeof(starts).dtype.kind in "iu",
+        function,
+        lambda: f"indices must be integers, got {typeof(starts).dtype}",
+        TypeError,
     )
     require(
         bool(index_shape) and index_shape[-1] == len(mapped),
         function,
-        f"the last axis of the indices, of shape {index_shape}, must hold a start for each of the axes {mapped}",
+        lambda: (
+            f"the last axis of the indices, of shape {index_shape}, must hold a start for each of the axes {mapped}"
+        ),
         TypeError,
     )
     require(
         len(sizes) == len(shape) and all(0 <= m <= n for m, n in zip(sizes, shape, strict=True)),
         function,
-        f"slice sizes {sizes} do not fit an operand of shape {shape}",
+        lambda: f"slice sizes {sizes} do not fit an operand of shape {shape}",
         TypeError,
     )
     require(
@@ -111,14 +116,17 @@ def lookup(
         and all(sizes[k] == 1 for k in (*collapsed, *along))
         and len(along) == len(index_along),
         function,
-        f"dimension numbers {numbers} do not fit an operand of shape {shape} and slice sizes {sizes}",
+        lambda: f"dimension numbers {numbers} do not fit an operand of shape {shape} and slice sizes {sizes}",
         TypeError,
     )
     batch = index_shape[:-1]
     require(
         all(shape[k] == batch[j] for k, j in zip(along, index_along, strict=True)),
         function,
-        f"axes {along} of an operand of shape {shape} and {index_along} of indices of shape {index_shape} must agree",
+        lambda: (
+            f"axes {along} of an operand of shape {shape} and "
+            f"{index_along} of indices of shape {index_shape} must agree"
+        ),
         TypeError,
     )
     indexed = [k for k in range(len(shape)) if k in (*mapped, *along, *collapsed) or sizes[k] != shape[k]]

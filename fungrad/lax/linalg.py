@@ -74,7 +74,7 @@ def cholesky_update(r_matrix: Any, w_vector: Any) -> Any:
     require(
         typeof(r).ndim == 2 and typeof(w).shape == typeof(r).shape[:1],
         "linalg.cholesky_update",
-        f"expected shapes (n, n) and (n,), got {typeof(r).shape} and {typeof(w).shape}",
+        lambda: f"expected shapes (n, n) and (n,), got {typeof(r).shape} and {typeof(w).shape}",
     )
     column = expand_dims(w, (1,))
     return mT(_cholesky.cholesky(add(matmul(mT(r), r), matmul(column, mT(column)))))
@@ -208,7 +208,7 @@ def lu_pivots_to_permutation(pivots: Any, permutation_size: int) -> Any:
     require(
         typeof(p).dtype.kind in "iu" and typeof(p).ndim >= 1 and typeof(p).shape[-1] <= permutation_size,
         "linalg.lu_pivots_to_permutation",
-        f"expected at most {permutation_size} integers in the last axis, got {typeof(p)!r}",
+        lambda: f"expected at most {permutation_size} integers in the last axis, got {typeof(p)!r}",
     )
     return _lu.permutation_of_pivots(p, permutation_size)
 
@@ -261,7 +261,7 @@ def triangular_solve(
     require(
         shape[:-2] == other[:-2] and other[-2 if left_side else -1] == shape[-1],
         "linalg.triangular_solve",
-        f"a of shape {shape} and b of shape {other} do not fit with left_side={left_side}",
+        lambda: f"a of shape {shape} and b of shape {other} do not fit with left_side={left_side}",
         TypeError,
     )
     if unit_diagonal:

@@ -43,7 +43,7 @@ def fft(x: Any, fft_type: FftType | str, fft_lengths: Any) -> Any:
     x, lengths = array(x), integers("fft", "fft_lengths", fft_lengths)
     own = typeof(x).shape[typeof(x).ndim - len(lengths) :]
     expected = (*lengths[:-1], lengths[-1] // 2 + 1) if kind is FftType.IRFFT and lengths else lengths
-    require(own == expected, "fft", f"lengths {lengths} do not fit the last axes of shape {typeof(x).shape}")
+    require(own == expected, "fft", lambda: f"lengths {lengths} do not fit the last axes of shape {typeof(x).shape}")
     if not lengths:
         return x
     axes = tuple(range(-len(lengths), 0))

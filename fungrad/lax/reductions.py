@@ -28,7 +28,7 @@ def _over_axes(
 ) -> Any:
     x = array(operand)
     dtype = typeof(x).dtype
-    require(dtype.kind in kinds, name, f"not defined for {dtype}", TypeError)
+    require(dtype.kind in kinds, name, lambda: f"not defined for {dtype}", TypeError)
     out = reduce(x, axes_of(name, axes, typeof(x).ndim))
     return out if typeof(out).dtype == dtype else convert(out, dtype)
 
@@ -141,15 +141,15 @@ def flattened_with_initial(function: str, operands: Any, init_values: Any) -> tu
     require(
         structure == other and len(arrays) > 0,
         function,
-        f"operands and initial values must have one structure, got {structure} and {other}",
+        lambda: f"operands and initial values must have one structure, got {structure} and {other}",
     )
     arrays, inits = [array(x) for x in arrays], [array(i) for i in inits]
     shapes = {typeof(x).shape for x in arrays}
-    require(len(shapes) == 1, function, f"operands must have one shape, got {sorted(shapes)}")
+    require(len(shapes) == 1, function, lambda: f"operands must have one shape, got {sorted(shapes)}")
     require(
         all(not typeof(i).shape for i in inits),
         function,
-        f"initial values must be scalars, got shapes {[typeof(i).shape for i in inits]}",
+        lambda: f"initial values must be scalars, got shapes {[typeof(i).shape for i in inits]}",
     )
     inits = [convert(i, typeof(x).dtype) for i, x in zip(inits, arrays, strict=True)]
     return arrays, inits, structure
@@ -158,7 +158,11 @@ def flattened_with_initial(function: str, operands: Any, init_values: Any) -> tu
 def applied(function: str, computation: Any, structure: Any, a: Sequence[Any], b: Sequence[Any]) -> list[Any]:
     """The computation of two lists of arrays, which must return one like these."""
     out, found = tree.flatten(computation(tree.unflatten(structure, list(a)), tree.unflatten(structure, list(b))))
-    require(found == structure, function, f"the computation must return a structure {structure}, it returned {found}")
+    require(
+        found == structure,
+        function,
+        lambda: f"the computation must return a structure {structure}, it returned {found}",
+    )
     out = [array(x) for x in out]
     for x, y in zip(out, a, strict=True):
         require(
@@ -232,7 +236,7 @@ def _position(name: str, find: Any, operand: Any, axis: int, index_dtype: Any) -
     x = array(operand)
     k = axis_of(name, axis, typeof(x).ndim)
     dtype = dtype_of(index_dtype)
-    require(dtype.kind in "iu", name, f"index_dtype must be an integer type, got {dtype}", TypeError)
+    require(dtype.kind in "iu", name, lambda: f"index_dtype must be an integer type, got {dtype}", TypeError)
     return convert(find(x, k), dtype)
 
 

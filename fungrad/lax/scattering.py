@@ -82,13 +82,13 @@ def _placed(
     require(
         len(window) == len(kept) and all(j < len(own) for j in window),
         function,
-        f"dimension numbers {numbers} do not fit an operand of shape {shape} and updates of shape {own}",
+        lambda: f"dimension numbers {numbers} do not fit an operand of shape {shape} and updates of shape {own}",
         TypeError,
     )
     require(
         np.can_cast(typeof(v).dtype, typeof(x).dtype, "same_kind"),
         function,
-        f"updates of {typeof(v).dtype} do not fit into an array of {typeof(x).dtype}; convert one of them",
+        lambda: f"updates of {typeof(v).dtype} do not fit into an array of {typeof(x).dtype}; convert one of them",
         TypeError,
     )
     sizes = [1] * len(shape)
@@ -105,7 +105,7 @@ def _placed(
     require(
         tuple([plan.shape[k] for k in plan.axes]) == own,
         function,
-        f"expected updates of shape {tuple([plan.shape[k] for k in plan.axes])}, got {own}",
+        lambda: f"expected updates of shape {tuple([plan.shape[k] for k in plan.axes])}, got {own}",
         TypeError,
     )
     v = transpose(convert(v, typeof(x).dtype), _inverse(plan.axes))

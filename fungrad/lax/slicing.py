@@ -55,8 +55,10 @@ def slice(operand: Any, start_indices: Any, limit_indices: Any, strides: Any = N
         len(starts) == len(limits) == len(steps) == len(shape)
         and all(0 <= a <= b <= n and s > 0 for a, b, s, n in zip(starts, limits, steps, shape, strict=True)),
         "slice",
-        f"expected 0 <= start <= limit <= size and stride > 0 for each axis of shape {shape}, got starts {starts}, "
-        f"limits {limits}, strides {steps}",
+        lambda: (
+            f"expected 0 <= start <= limit <= size and stride > 0 for each axis of shape {shape}, got starts {starts}, "
+            f"limits {limits}, strides {steps}"
+        ),
         TypeError,
     )
     return slice_(x, _index(shape, starts, limits, steps))
@@ -79,7 +81,7 @@ def slice_in_dim(operand: Any, start_index: int | None, limit_index: int | None,
     require(
         0 <= start <= limit <= n and stride > 0,
         "slice_in_dim",
-        f"bounds {start_index} to {limit_index} (stride {stride}) do not fit axis {k} with size {n}",
+        lambda: f"bounds {start_index} to {limit_index} (stride {stride}) do not fit axis {k} with size {n}",
         TypeError,
     )
     part = None if (start, limit, stride) == (0, n, 1) else (start, limit, operator.index(stride))
@@ -92,7 +94,7 @@ def index_in_dim(operand: Any, index: int, axis: int = 0, keepdims: bool = True)
     shape = typeof(x).shape
     k = axis_of("index_in_dim", axis, len(shape))
     i, n = operator.index(index), shape[k]
-    require(-n <= i < n, "index_in_dim", f"index {i} is out of bounds for axis {k} with size {n}", IndexError)
+    require(-n <= i < n, "index_in_dim", lambda: f"index {i} is out of bounds for axis {k} with size {n}", IndexError)
     i %= n
     return slice_(x, (*(None,) * k, (i, i + 1, 1) if keepdims else i))
 
@@ -109,12 +111,15 @@ def _starts(function: str, start_indices: Any, ndim: int) -> list[Any]:
         require(
             typeof(vector).ndim == 1,
             function,
-            f"start indices must be scalars or a vector, got {typeof(vector)!r}",
+            lambda: f"start indices must be scalars or a vector, got {typeof(vector)!r}",
             TypeError,
         )
         starts = [slice_(vector, (k,)) for k in range(typeof(vector).shape[0])]
     require(
-        len(starts) == ndim, function, f"expected a start index for each of {ndim} axes, got {len(starts)}", TypeError
+        len(starts) == ndim,
+        function,
+        lambda: f"expected a start index for each of {ndim} axes, got {len(starts)}",
+        TypeError,
     )
     for s in starts:
         aval = typeof(s)
@@ -165,7 +170,7 @@ def dynamic_slice(
     require(
         len(sizes) == len(shape) and all(0 <= m <= n for m, n in zip(sizes, shape, strict=True)),
         "dynamic_slice",
-        f"slice sizes {sizes} do not fit shape {shape}",
+        lambda: f"slice sizes {sizes} do not fit shape {shape}",
         TypeError,
     )
     starts = _wrapped(_starts("dynamic_slice", start_indices, len(shape)), allow_negative_indices)
@@ -250,13 +255,13 @@ def dynamic_update_slice(
     require(
         len(sizes) == len(shape) and all(m <= n for m, n in zip(sizes, shape, strict=True)),
         "dynamic_update_slice",
-        f"an update of shape {sizes} does not fit into shape {shape}",
+        lambda: f"an update of shape {sizes} does not fit into shape {shape}",
         TypeError,
     )
     require(
         np.can_cast(typeof(v).dtype, typeof(x).dtype, "same_kind"),
         "dynamic_update_slice",
-        f"an update of {typeof(v).dtype} does not fit into an array of {typeof(x).dtype}; convert one of them",
+        lambda: f"an update of {typeof(v).dtype} does not fit into an array of {typeof(x).dtype}; convert one of them",
         TypeError,
     )
     v = convert(v, typeof(x).dtype)
@@ -292,14 +297,14 @@ def dynamic_update_index_in_dim(
         require(
             typeof(v).ndim + 1 == typeof(x).ndim,
             "dynamic_update_index_in_dim",
-            f"an update of shape {typeof(v).shape} is no slice of shape {typeof(x).shape}",
+            lambda: f"an update of shape {typeof(v).shape} is no slice of shape {typeof(x).shape}",
             TypeError,
         )
         v = expand_dims(v, (k,))
     require(
         typeof(v).shape[k] == 1,
         "dynamic_update_index_in_dim",
-        f"the update has size {typeof(v).shape[k]} along axis {k}, expected 1",
+        lambda: f"the update has size {typeof(v).shape[k]} along axis {k}, expected 1",
         TypeError,
     )
     return dynamic_update_slice_in_dim(x, v, index, k, allow_negative_indices=allow_negative_indices)

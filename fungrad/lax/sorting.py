@@ -39,14 +39,14 @@ def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: in
     (array([1, 2, 2]), array([1.5 , 0.25, 0.5 ]))
     """
     if not isinstance(operand, (tuple, list)):
-        require(num_keys == 1, "sort", f"num_keys is {num_keys} for one array")
+        require(num_keys == 1, "sort", lambda: f"num_keys is {num_keys} for one array")
         x = array(operand)
         return sorting.sort(x, axis_of("sort", dimension, typeof(x).ndim), bool(is_stable))
     arrays = [array(x) for x in operand]
     require(len(arrays) > 0, "sort", "expected at least one array", TypeError)
     shapes = [typeof(x).shape for x in arrays]
-    require(len(set(shapes)) == 1, "sort", f"arrays must have one shape, got {shapes}", TypeError)
-    require(1 <= num_keys <= len(arrays), "sort", f"num_keys must be 1 to {len(arrays)}, got {num_keys}")
+    require(len(set(shapes)) == 1, "sort", lambda: f"arrays must have one shape, got {shapes}", TypeError)
+    require(1 <= num_keys <= len(arrays), "sort", lambda: f"num_keys must be 1 to {len(arrays)}, got {num_keys}")
     k = axis_of("sort", dimension, len(shapes[0]))
     stable = bool(is_stable) or num_keys > 1
     order = sorting.argsort(arrays[num_keys - 1], k, stable)
@@ -77,7 +77,7 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
     a, count = axis_of("top_k", axis, typeof(x).ndim), operator.index(k)
     n = typeof(x).shape[a]
     require(typeof(x).dtype.kind != "c", "top_k", "complex numbers have no order", TypeError)
-    require(0 <= count <= n, "top_k", f"k must be 0 to {n}, the size of axis {a}, got {count}")
+    require(0 <= count <= n, "top_k", lambda: f"k must be 0 to {n}, the size of axis {a}, got {count}")
     # The order that sorts the reversed axis, reversed: equal elements come in their own order then.
     order = flip(sorting.argsort(flip(x, (a,)), a, True), (a,))
     places = sub(n - 1, slice_axis(order, a, 0, count))
@@ -109,7 +109,7 @@ def approx_min_k(
     require(
         typeof(x).dtype.kind == "f",
         "approx_min_k",
-        f"expected floating-point numbers, got {typeof(x).dtype}",
+        lambda: f"expected floating-point numbers, got {typeof(x).dtype}",
         TypeError,
     )
     values, places = top_k(neg(x), k, axis=reduction_dimension)

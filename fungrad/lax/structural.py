@@ -52,7 +52,12 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, *, sharding: Any = None
     """An array of a shape that holds one value, which may be traced."""
     shape = integers("full", "shape", shape)
     value = array(fill_value)
-    require(not typeof(value).shape, "full", f"the value must be a scalar, got shape {typeof(value).shape}", TypeError)
+    require(
+        not typeof(value).shape,
+        "full",
+        lambda: f"the value must be a scalar, got shape {typeof(value).shape}",
+        TypeError,
+    )
     value = convert(value, dtype_of(dtype, typeof(value).dtype))
     if isinstance(value, (np.ndarray, np.generic)):
         return np.full(shape, value)[()]
@@ -118,7 +123,7 @@ def bitcast_convert_type(operand: Any, new_dtype: Any) -> Any:
         require(
             bool(shape) and shape[-1] == many,
             "bitcast_convert_type",
-            f"{new} of {old} takes a last axis of {many} elements, got shape {shape}",
+            lambda: f"{new} of {old} takes a last axis of {many} elements, got shape {shape}",
         )
     return bits.bitcast(x, new)
 
@@ -132,8 +137,8 @@ def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> An
     x = array(operand)
     if typeof(x).dtype.kind != "f":
         raise TypeError(f"lax.reduce_precision: expected real floating-point numbers, got {typeof(x).dtype}")
-    require(exponent_bits >= 1, "reduce_precision", f"exponent_bits must be at least 1, got {exponent_bits}")
-    require(mantissa_bits >= 0, "reduce_precision", f"mantissa_bits must not be negative, got {mantissa_bits}")
+    require(exponent_bits >= 1, "reduce_precision", lambda: f"exponent_bits must be at least 1, got {exponent_bits}")
+    require(mantissa_bits >= 0, "reduce_precision", lambda: f"mantissa_bits must not be negative, got {mantissa_bits}")
     return bits.reduce_precision(x, exponent_bits, mantissa_bits)
 
 
@@ -185,7 +190,9 @@ def broadcast_in_dim(operand: Any, shape: Any, broadcast_dimensions: Any, *, out
     require(
         len(axes) == len(own) and all(0 <= k < len(shape) for k in axes) and list(axes) == sorted(set(axes)),
         "broadcast_in_dim",
-        f"broadcast_dimensions must name an axis of shape {shape} for each axis of {own}, increasing; got {axes}",
+        lambda: (
+            f"broadcast_dimensions must name an axis of shape {shape} for each axis of {own}, increasing; got {axes}"
+        ),
         TypeError,
     )
     for n, k in zip(own, axes, strict=True):
@@ -205,7 +212,7 @@ def broadcast_to_rank(x: Any, rank: int) -> Any:
     """Add axes of size 1 in front up to this many axes."""
     x = array(x)
     own = typeof(x).shape
-    require(rank >= len(own), "broadcast_to_rank", f"an array of shape {own} has more than {rank} axes")
+    require(rank >= len(own), "broadcast_to_rank", lambda: f"an array of shape {own} has more than {rank} axes")
     return structural.reshape(x, (1,) * (rank - len(own)) + own)
 
 
@@ -228,7 +235,7 @@ def reshape(operand: Any, new_sizes: Any, dimensions: Any = None, *, out_shardin
     require(
         all(n >= 0 for n in shape) and math.prod(shape) == aval.size,
         "reshape",
-        f"cannot reshape shape {aval.shape} ({aval.size} elements) to {shape}; all sizes must be given",
+        lambda: f"cannot reshape shape {aval.shape} ({aval.size} elements) to {shape}; all sizes must be given",
         TypeError,
     )
     return structural.reshape(x if dimensions is None else transpose(x, dimensions), shape)
@@ -241,7 +248,7 @@ def transpose(operand: Any, permutation: Any) -> Any:
     require(
         sorted(order) == list(range(typeof(x).ndim)),
         "transpose",
-        f"the permutation must hold each axis of shape {typeof(x).shape} once, got {order}",
+        lambda: f"the permutation must hold each axis of shape {typeof(x).shape} once, got {order}",
         TypeError,
     )
     return structural.transpose(x, order)
@@ -265,7 +272,7 @@ def squeeze(array: Any, dimensions: Any) -> Any:
     x = _array(array)
     shape = typeof(x).shape
     axes = axes_of("squeeze", dimensions, len(shape))
-    require(all(shape[k] == 1 for k in axes), "squeeze", f"axes {axes} of shape {shape} do not all have size 1")
+    require(all(shape[k] == 1 for k in axes), "squeeze", lambda: f"axes {axes} of shape {shape} do not all have size 1")
     return structural.reshape(x, tuple([n for k, n in enumerate(shape) if k not in axes]))
 
 
@@ -274,7 +281,7 @@ def collapse(operand: Any, start_dimension: int, stop_dimension: int | None = No
     x = array(operand)
     shape = typeof(x).shape
     low, high, _ = slice(start_dimension, stop_dimension).indices(len(shape))
-    require(low < high, "collapse", f"axes {start_dimension} to {stop_dimension} of shape {shape} are none")
+    require(low < high, "collapse", lambda: f"axes {start_dimension} to {stop_dimension} of shape {shape} are none")
     return structural.reshape(x, (*shape[:low], math.prod(shape[low:high]), *shape[high:]))
 
 
@@ -283,7 +290,7 @@ def tile(operand: Any, reps: Any) -> Any:
     x = array(operand)
     reps = integers("tile", "reps", reps)
     shape = typeof(x).shape
-    require(len(reps) == len(shape), "tile", f"expected a number for each axis of shape {shape}, got {reps}")
+    require(len(reps) == len(shape), "tile", lambda: f"expected a number for each axis of shape {shape}, got {reps}")
     twice = tuple([m for n in shape for m in (1, n)])
     repeated = tuple([m for r, n in zip(reps, shape, strict=True) for m in (r, n)])
     x = structural.broadcast_to(structural.reshape(x, twice), repeated)
@@ -307,7 +314,7 @@ def concatenate(operands: Sequence[Any], dimension: int) -> Any:
     require(
         len(rest) == 1 and len({len(s) for s in shapes}) == 1,
         "concatenate",
-        f"shapes must differ along axis {k} only, got {shapes}",
+        lambda: f"shapes must differ along axis {k} only, got {shapes}",
         TypeError,
     )
     return structural.concatenate(arrays, k)
@@ -317,7 +324,7 @@ def stack(operands: Sequence[Any], axis: int = 0) -> Any:
     """Stand arrays of one shape side by side along a new axis."""
     arrays = _of_equal_dtype("stack", operands)
     shapes = [typeof(x).shape for x in arrays]
-    require(len(set(shapes)) == 1, "stack", f"arrays must have one shape, got {shapes}", TypeError)
+    require(len(set(shapes)) == 1, "stack", lambda: f"arrays must have one shape, got {shapes}", TypeError)
     return structural.moveaxis(structural.stack(arrays), 0, axis_of("stack", axis, len(shapes[0]) + 1))
 
 
@@ -337,7 +344,7 @@ def split(operand: Any, sizes: Any, axis: int = 0) -> list[Any]:
     require(
         sum(sizes) == n and all(m >= 0 for m in sizes),
         "split",
-        f"sizes {sizes} do not add up to {n}, the size of axis {k}",
+        lambda: f"sizes {sizes} do not add up to {n}, the size of axis {k}",
     )
     parts, start = [], 0
     for size in sizes:
@@ -371,9 +378,17 @@ def pad(operand: Any, padding_value: Any, padding_config: Any) -> Any:
     require(
         len(config) == aval.ndim and all(len(c) == 3 and c[2] >= 0 for c in config),
         "pad",
-        f"padding_config must be (low, high, interior >= 0) for each axis of shape {aval.shape}, got {padding_config}",
+        lambda: (
+            f"padding_config must be (low, high, interior >= 0) for each axis of shape {aval.shape}, "
+            f"got {padding_config}"
+        ),
     )
-    require(not typeof(value).shape, "pad", f"the value must be a scalar, got shape {typeof(value).shape}", TypeError)
+    require(
+        not typeof(value).shape,
+        "pad",
+        lambda: f"the value must be a scalar, got shape {typeof(value).shape}",
+        TypeError,
+    )
     shape, taken, put = padded_index(aval.shape, config)
     if shape == aval.shape and all(i is None for i in put):
         return x

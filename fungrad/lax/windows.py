@@ -31,7 +31,7 @@ def _windows_of(shape: Shape, dimensions: Any, strides: Any, padding: Padding, s
         require(
             len(found) == len(shape) and all(n > 0 for n in found),
             "reduce_window",
-            f"{name} must be a positive integer for each axis of shape {shape}, got {values!r}",
+            lambda: f"{name} must be a positive integer for each axis of shape {shape}, got {values!r}",
         )
         return found
 
@@ -45,7 +45,7 @@ def _windows_of(shape: Shape, dimensions: Any, strides: Any, padding: Padding, s
     require(
         len(pads) == len(shape) and all(len(p) == 2 for p in pads),
         "reduce_window",
-        f"padding must be a name or a pair (low, high) for each axis of shape {shape}, got {padding!r}",
+        lambda: f"padding must be a name or a pair (low, high) for each axis of shape {shape}, got {padding!r}",
     )
     every = zip(sizes, steps, pads, spreads, dilations, strict=True)
     return tuple([(k, s, low, high, m, d) for k, s, (low, high), m, d in every])
