@@ -8,6 +8,7 @@ computed in the precision of their dtype.
 from __future__ import annotations
 
 import enum
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,22 @@ def in_product_dtype(lhs: Any, rhs: Any, preferred: Any) -> tuple[Any, Any, np.d
     if result != dtype and np.can_cast(dtype, result):
         lhs, rhs = convert(lhs, result), convert(rhs, result)
     return lhs, rhs, result
+
+
+Axes = tuple[int, ...]
+
+
+@lru_cache(maxsize=1024)
+def _spec_of(x_rank: int, y_rank: int, x_sum: Axes, y_sum: Axes, x_batch: Axes, y_batch: Axes) -> str:
+    """The labels of a contraction with these axes, batch axes in front."""
+    labels = alphabet(x_rank + y_rank)
+    a, b = list(labels[:x_rank]), list(labels[x_rank:])
+    for i, j in zip((*x_sum, *x_batch), (*y_sum, *y_batch), strict=True):
+        b[j] = a[i]
+    result = [a[i] for i in x_batch]
+    result += [n for i, n in enumerate(a) if i not in x_sum and i not in x_batch]
+    result += [n for j, n in enumerate(b) if j not in y_sum and j not in y_batch]
+    return f"{''.join(a)},{''.join(b)}->{''.join(result)}"
 
 
 def dot_general(
@@ -111,14 +128,7 @@ def dot_general(
         ),
         TypeError,
     )
-    labels = alphabet(len(x_shape) + len(y_shape))
-    a, b = list(labels[: len(x_shape)]), list(labels[len(x_shape) :])
-    for i, j in zip((*x_sum, *x_batch), (*y_sum, *y_batch), strict=True):
-        b[j] = a[i]
-    result = [a[i] for i in x_batch]
-    result += [n for i, n in enumerate(a) if i not in x_sum and i not in x_batch]
-    result += [n for j, n in enumerate(b) if j not in y_sum and j not in y_batch]
-    out = contract(x, y, f"{''.join(a)},{''.join(b)}->{''.join(result)}")
+    out = contract(x, y, _spec_of(len(x_shape), len(y_shape), x_sum, y_sum, x_batch, y_batch))
     return out if typeof(out).dtype == dtype else convert(out, dtype)
 
 
