@@ -5,7 +5,10 @@ written with ``import numpy as np``; arguments and results may be pytrees (neste
 arrays.
 """
 
-from fungrad import custom_batching, custom_derivatives, errors, lax, numpy, testing, tree, tree_util
+import importlib
+import typing
+
+from fungrad import custom_batching, custom_derivatives, errors, numpy, testing, tree, tree_util
 from fungrad.control.custom_gradient import closure_convert, custom_gradient, linear_call
 from fungrad.control.custom_jvp import custom_jvp
 from fungrad.control.custom_vjp import custom_vjp
@@ -29,6 +32,9 @@ from fungrad.transforms.products import hvp, jvp, linear_transpose, linearize, v
 from fungrad.transforms.stop import stop_gradient
 from fungrad.transforms.vectorize import vmap
 from fungrad.tree import Partial
+
+if typing.TYPE_CHECKING:
+    from fungrad import lax
 
 __version__ = "0.1.0"
 
@@ -96,3 +102,10 @@ __all__ = [
     "vjp",
     "vmap",
 ]
+
+
+def __getattr__(name: str) -> typing.Any:
+    """Import ``lax`` when it is first used."""
+    if name == "lax":
+        return importlib.import_module("fungrad.lax")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
