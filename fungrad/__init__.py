@@ -6,6 +6,9 @@ arrays.
 """
 
 from fungrad import errors, numpy, testing, tree, tree_util
+from fungrad.control import policies as checkpoint_policies
+from fungrad.control.checkpoint import checkpoint, checkpoint_name, remat
+from fungrad.control.residuals import print_saved_residuals, saved_residuals
 from fungrad.core.aval import FLOAT0 as float0
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.aval import ShapedArray as ShapeDtypeStruct
@@ -40,6 +43,9 @@ __all__ = [
     "axis_index",
     "axis_size",
     "check_jaxpr",
+    "checkpoint",
+    "checkpoint_name",
+    "checkpoint_policies",
     "clear_caches",
     "disable_jit",
     "elementwise_grad",
@@ -62,7 +68,10 @@ __all__ = [
     "pmax",
     "pmean",
     "pmin",
+    "print_saved_residuals",
     "psum",
+    "remat",
+    "saved_residuals",
     "show_jaxpr",
     "stop_gradient",
     "testing",

@@ -57,6 +57,9 @@ def _whole(owners: tuple[Var, ...], aval: ShapedArray) -> bool:
 class Emitter:
     """Writes the source of a program, and plans its memory."""
 
+    keeps_memory = True
+    """Whether memory of intermediate arrays and results is kept for the next call."""
+
     def __init__(self, closed: ClosedJaxpr, name: str, safe: bool) -> None:
         self.closed = closed
         self.jaxpr = closed.jaxpr
@@ -247,7 +250,7 @@ class Emitter:
         if self._in_slot(out):
             return self._take_slot(out)
         source, dtype, shape = self.source, out.aval.dtype, out.aval.shape
-        if SMALLEST <= out.aval.size * dtype.itemsize <= LARGEST:
+        if self.keeps_memory and SMALLEST <= out.aval.size * dtype.itemsize <= LARGEST:
             self._assign(out, f"{source.const(Results(shape, dtype), 'result')}()")
         else:
             self._assign(out, f"{source.const(np.empty, 'empty')}({shape}, {source.const(dtype, dtype.name)})")
@@ -409,6 +412,12 @@ class Emitter:
         return (*self.workspace.allocate(), *scratch)
 
 
+class Transient(Emitter):
+    """Writes a program that lets all memory go at the end of a call: the purpose of some is to use little."""
+
+    keeps_memory = False
+
+
 class Executable:
     """A compiled program.
 
@@ -431,9 +440,10 @@ class Executable:
         self.filename = f"<fungrad.jit of {name} at {id(self):#x}>"
         self._sources = emitter.source.sources
         spare: list[Any] = []
+        most = SPARE if emitter.keeps_memory or emitter.workspace.bytes < SMALLEST else 0
 
         def give_back(workspace: Any) -> None:
-            if len(spare) < SPARE:
+            if len(spare) < most:
                 spare.append(workspace)
 
         namespace = emitter.source.namespace
@@ -467,6 +477,6 @@ class Executable:
                         return
 
 
-def build(closed: ClosedJaxpr, name: str = "f") -> Executable:
+def build(closed: ClosedJaxpr, name: str = "f", make: type[Emitter] | Any = Emitter) -> Executable:
     """Compile a jaxpr."""
-    return Executable(closed, name)
+    return Executable(closed, name, make=make)

@@ -20,11 +20,11 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from fungrad._util import collection_paused
-from fungrad.compile.emit import Executable, build
+from fungrad.compile.emit import Emitter, Executable, build
 from fungrad.core.aval import ShapedArray, is_inexact, typeof
 from fungrad.core.evaluate import evaluate
 from fungrad.core.ir import ClosedJaxpr, Equation, Jaxpr, Var
-from fungrad.core.lowering import UNKNOWN, Emission, Lowering
+from fungrad.core.lowering import NEW, Emission, Lowering
 from fungrad.core.primitive import Primitive, lower, record_abstract
 from fungrad.core.record import record_jaxpr, record_values
 from fungrad.core.trace import Application, Recording, Tracer, newest
@@ -35,6 +35,7 @@ from fungrad.interpreters.transpose import backward
 from fungrad.passes.optimize import optimize
 from fungrad.passes.partition import partition
 from fungrad.primitives.arithmetic import add
+from fungrad.primitives.naming import name_p
 from fungrad.primitives.structural import broadcast_to, convert, convert_p, zeros
 
 
@@ -123,6 +124,18 @@ class Program:
     keeps_apart = False
     """Whether a call stays a call also in compiled programs, so that nothing is shared with what is around."""
 
+    emitter: type[Emitter] = Emitter
+    """What writes the compiled form."""
+
+    def derived(self, closed: ClosedJaxpr, name: str) -> Program:
+        """A program that is made of this one: its transpose, its batched form, itself with fewer results."""
+        return Program(closed, name)
+
+    def split(self, closed: ClosedJaxpr, known: Sequence[bool], n_first: int) -> tuple[Program, Program]:
+        """The program and its derivative in one, taken apart; see `partition`."""
+        first, second = partition(closed, known, n_first)
+        return Program(first, self.name), Program(second, f"jvp({self.name})")
+
     def optimized(self) -> ClosedJaxpr:
         """The jaxpr after the passes."""
         return self.once("optimized", lambda: optimize(inline(self.closed, final=True)))  # type: ignore[no-any-return]
@@ -133,7 +146,7 @@ class Program:
 
     def _compiled(self) -> Executable:
         with collection_paused():
-            return build(self.optimized(), self.name)
+            return build(self.optimized(), self.name, self.emitter)
 
     def run(self, *arrays: Any) -> tuple[Any, ...]:
         """Compute, on arrays."""
@@ -180,8 +193,8 @@ class Program:
 
         avals = [*self.in_avals, *[self.in_avals[k].strong() for k in chosen]]
         closed = record_jaxpr("jit", joint, avals, self, of_user=False)
-        first, second = partition(optimize(inline(closed)), [True] * n_in + [False] * len(chosen), n_out)
-        return LinearForm(Program(first, self.name), Program(second, f"jvp({self.name})"), tuple(positions))
+        first, second = self.split(optimize(inline(closed)), [True] * n_in + [False] * len(chosen), n_out)
+        return LinearForm(first, second, tuple(positions))
 
     def transposed(self, linear: tuple[bool, ...], given: tuple[bool, ...]) -> tuple[Program, tuple[int, ...]]:
         """The transpose in the operands that are marked linear, for cotangents of the results that are given.
@@ -219,7 +232,7 @@ class Program:
 
         avals = [*[self.in_avals[k] for k in others], *[self.out_avals[k] for k in wanted]]
         closed = record_jaxpr("jit", pull, avals, self, of_user=False)
-        return Program(closed, f"transpose({self.name})"), tuple(positions)
+        return self.derived(closed, f"transpose({self.name})"), tuple(positions)
 
     def batched(self, axis: Any, flags: tuple[bool, ...]) -> Program:
         """The program for operands of which those with a flag carry a batch axis in front; so do all results."""
@@ -237,7 +250,7 @@ class Program:
         avals = [
             ShapedArray((axis.size, *a.shape), a.dtype) if b else a for a, b in zip(self.in_avals, flags, strict=True)
         ]
-        return Program(record_jaxpr("jit", mapped, avals, self, of_user=False), f"vmap({self.name})")
+        return self.derived(record_jaxpr("jit", mapped, avals, self, of_user=False), f"vmap({self.name})")
 
 
 def _fitted(t: Any, aval: ShapedArray) -> Any:
@@ -252,7 +265,7 @@ class Call(Primitive):
     kind = "call"
 
     def __init__(self) -> None:
-        super().__init__("call", _run, multiple=True, lowering=Lowering(_call_text, UNKNOWN))
+        super().__init__("call", _run, multiple=True, lowering=Lowering(_call_text, NEW, temporary=_memory_of_call))
 
     def abstract(self, *avals: ShapedArray, **params: Any) -> tuple[ShapedArray, ...]:
         """The types of the program's results."""
@@ -271,14 +284,18 @@ class Call(Primitive):
         """Run the forward program one level down and record a call of the linear one."""
         program: Program = params["program"]
         values, ids = lower(recording, operands)
-        form = program.linear_form(tuple([i is not None for i in ids]))
-        results = self.bind(*values, program=form.forward)
-        outs, residuals = results[: len(program.out_avals)], results[len(program.out_avals) :]
+        active = tuple([i is not None for i in ids])
+        form = program.linear_form(active)
+        n_out = len(program.out_avals)
+        forward, arguments = program.once(("forward", active), lambda: without_arguments(form.forward, n_out))
+        results = self.bind(*values, program=forward)
+        outs, computed = results[:n_out], iter(results[n_out:])
         if not form.positions:
             return outs
         traced = [(i, typeof(v).strong()) for i, v in zip(ids, values, strict=True) if i is not None]
         out_ids = tuple([recording.fresh() for _ in form.positions])
         take = recording.constants.take
+        residuals = [next(computed) if k is None else values[k] if active[k] else take(values[k]) for k in arguments]
         recording.append(
             (
                 self,
@@ -324,6 +341,22 @@ class Call(Primitive):
         return self.bind(*operands, program=params["program"].batched(axis, tuple(batched)))
 
 
+def without_arguments(program: Program, n_out: int) -> tuple[Program, tuple[int | None, ...]]:
+    """A program without those of its results behind the first ``n_out`` that are arguments, and which ones these are.
+
+    A program returns new arrays: what it was given it would copy.
+    """
+    jaxpr = program.jaxpr
+    place = {v: k for k, v in enumerate(jaxpr.invars) if v.aval.shape}
+    arguments = tuple([place.get(v) if isinstance(v, Var) else None for v in jaxpr.outvars[n_out:]])
+    if all(k is None for k in arguments):
+        return program, arguments
+    computed = [v for v, k in zip(jaxpr.outvars[n_out:], arguments, strict=True) if k is None]
+    outvars = [*jaxpr.outvars[:n_out], *computed]
+    closed = ClosedJaxpr(Jaxpr(jaxpr.constvars, jaxpr.invars, jaxpr.eqns, outvars), program.closed.consts)
+    return program.derived(closed, program.name), arguments
+
+
 def _run(*operands: Any, program: Program) -> tuple[Any, ...]:
     return program.run(*operands)
 
@@ -332,18 +365,24 @@ def _call_text(e: Emission, out: str | None, *names: str, program: Program) -> s
     return f"{e.const(program.run, program.name)}({', '.join(names)})"
 
 
+def _memory_of_call(*avals: ShapedArray, program: Program) -> int:
+    """What the program takes beside its results."""
+    results = sum([a.size * a.dtype.itemsize for a in program.out_avals if a.shape])
+    return max(0, program.executable().emitter.peak_bytes() - results)
+
+
 call_p = Call()
 
 
 def inline(closed: ClosedJaxpr, final: bool = False) -> ClosedJaxpr:
     """The jaxpr with the equations of called programs in the place of the calls.
 
-    Calls of programs with rules of their own stay, unless the jaxpr is ``final``: only to be computed.
+    Calls of programs with rules of their own stay, and so do names, unless the jaxpr is ``final``: only to be computed.
     """
 
     def stays(eqn: Equation) -> bool:
         if eqn.primitive is not call_p:
-            return True
+            return not (final and eqn.primitive is name_p)
         program: Program = eqn.params["program"]
         return program.keeps_apart or (program.keeps_rules and not final)
 
@@ -363,6 +402,9 @@ def inline(closed: ClosedJaxpr, final: bool = False) -> ClosedJaxpr:
                 outputs = eqn.outputs if env is alias else [Var(v.aval) for v in eqn.outputs]
                 env.update(zip(eqn.outputs, outputs, strict=True))
                 eqns.append(Equation(eqn.primitive, inputs, eqn.params, outputs, eqn.source))
+                continue
+            if eqn.primitive is name_p:
+                env[eqn.outputs[0]] = inputs[0]
                 continue
             inner = eqn.params["program"].closed
             inner_env: dict[Var, Any] = dict(zip(inner.jaxpr.invars, inputs, strict=True))

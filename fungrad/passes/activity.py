@@ -1,6 +1,6 @@
 """Activity: which results of a jaxpr depend on which of its arguments.
 
-    depends : Jaxpr, marked arguments -> marked results
+depends : Jaxpr, marked arguments -> marked results
 """
 
 from __future__ import annotations
