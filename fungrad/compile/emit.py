@@ -403,8 +403,12 @@ class Emitter:
 
     def peak_bytes(self) -> int:
         """The most memory that a call takes beyond its arguments: workspace, scratch arrays, new arrays."""
+        return self.workspace_bytes() + self.peak
+
+    def workspace_bytes(self) -> int:
+        """The memory that a call takes from the start to the end: workspace and scratch arrays."""
         scratch = sum([loop.scratch.row_bytes() * loop.block * loop.threads(self.threads) for loop in self.loops])
-        return self.workspace.bytes + scratch + self.peak
+        return self.workspace.bytes + scratch
 
     def make_workspace(self) -> tuple[Any, ...]:
         """The memory of one call: the arrays of the slots and, for each group, scratch arrays for each thread."""
@@ -440,7 +444,7 @@ class Executable:
         self.filename = f"<fungrad.jit of {name} at {id(self):#x}>"
         self._sources = emitter.source.sources
         spare: list[Any] = []
-        most = SPARE if emitter.keeps_memory or emitter.workspace.bytes < SMALLEST else 0
+        most = SPARE if emitter.keeps_memory or emitter.workspace_bytes() < SMALLEST else 0
 
         def give_back(workspace: Any) -> None:
             if len(spare) < most:

@@ -19,10 +19,10 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-from fungrad._util import collection_paused
+from fungrad._util import SourceInfo, collection_paused
 from fungrad.compile.emit import Emitter, Executable, build
 from fungrad.core.aval import ShapedArray, is_inexact, typeof
-from fungrad.core.evaluate import evaluate
+from fungrad.core.evaluate import evaluate, rules_recording
 from fungrad.core.ir import ClosedJaxpr, Equation, Jaxpr, Var
 from fungrad.core.lowering import NEW, Emission, Lowering
 from fungrad.core.primitive import Primitive, lower, record_abstract
@@ -173,17 +173,27 @@ class Program:
         def joint(*args: Any) -> list[Any]:
             primals, tangents = args[:n_in], args[n_in:]
 
+            recording = rules_recording(primals)
+            sources: list[SourceInfo | None] = []  # of the entries
+
             def of_active(*xs: Any) -> list[Any]:
                 operands = list(primals)
                 for k, x in zip(chosen, xs, strict=True):
                     operands[k] = x
-                return evaluate(self.closed, operands)
+                entries = xs[0].recording.entries if xs else []
+                return evaluate(
+                    self.closed, operands, lambda eqn: sources.extend([eqn.source] * (len(entries) - len(sources)))
+                )
+
+            def note_source(k: int) -> None:
+                if recording is not None:
+                    recording.source = sources[k]
 
             outs, tape = record_values("jit", of_active, [primals[k] for k in chosen], self)
             known: list[Any] = [None] * tape.size
             for k, t in zip(tape.in_ids, tangents, strict=True):
                 known[k] = t
-            forward(tape.entries, known, tape.out_ids, consume=True)
+            forward(tape.entries, known, tape.out_ids, consume=True, before=note_source)
             results = []
             for k, (i, aval) in enumerate(zip(tape.out_ids, self.out_avals, strict=True)):
                 if i is not None and known[i] is not None and is_inexact(aval.dtype):

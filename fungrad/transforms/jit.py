@@ -15,6 +15,7 @@ import numpy as np
 from fungrad import tree
 from fungrad._util import collection_paused, describe_function, fun_name
 from fungrad.control.call import Program, call_p, jit_disabled
+from fungrad.control.checkpoint import forget_programs
 from fungrad.core.leaves import arrays, check_callable
 from fungrad.core.record import record_jaxpr
 from fungrad.core.trace import Tracer
@@ -72,9 +73,10 @@ def _cache_of(fun: Any, options: Any) -> _Cache:
 
 
 def clear_caches() -> None:
-    """Forget every compiled program; the next call of a jitted function records it anew."""
+    """Forget every compiled program; the next call of a jitted or checkpointed function compiles it anew."""
     for cache in list(_all_caches):
         cache.entries.clear()
+    forget_programs()
 
 
 @contextlib.contextmanager
