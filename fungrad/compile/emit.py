@@ -327,9 +327,13 @@ class Emitter:
 
     # results
 
+    def _foreign(self) -> set[Var]:
+        """The arrays whose memory is not the program's."""
+        return {*self.jaxpr.invars, *self.jaxpr.constvars}
+
     def _results(self) -> list[str]:
         """The text of each result; those that would share memory with something are copied."""
-        taken: set[Var] = {*self.jaxpr.invars, *self.jaxpr.constvars}
+        taken = self._foreign()
         memory = {v: e.primitive.lowering.memory for e in self.jaxpr.eqns for v in e.outputs}
         repeats: set[Atom] = set()  # broadcast views: one element stands at many places, and they are read-only
         for e in self.jaxpr.eqns:
