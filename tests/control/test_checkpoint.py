@@ -576,6 +576,14 @@ def test_equal_policies_share_programs():
     assert program(None) is not program(policies.dots_saveable)
 
 
+def test_a_saved_name_is_read_by_rules_too():
+    """exp's rule reads its result: with that saved under a name nothing is computed again."""
+    f = fg.checkpoint(lambda x: fg.checkpoint_name(np.exp(x), "a") * 2.0, policy=policies.save_only_these_names("a"))
+    closed = gradient_program(lambda x: f(x).sum(), transform=fg.value_and_grad)
+    programs = [e.params["program"] for e in closed.eqns if e.primitive is call_p]
+    assert [count(p.optimized(), "exp") for p in programs] == [1, 0]
+
+
 def test_names_change_nothing():
     """checkpoint_name is the identity on pytrees, under all transforms, and compiles to nothing."""
 
