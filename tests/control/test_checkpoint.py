@@ -436,7 +436,7 @@ def test_memory_of_blocks_that_differ():
 
         return run
 
-    x = np.linspace(0.0, 1.0, 50_000)
+    x = np.linspace(0.0, 1.0, 200_000)
     tracemalloc.start()
     try:
         gradient = fg.grad(loss(fg.checkpoint))
@@ -446,7 +446,7 @@ def test_memory_of_blocks_that_differ():
     finally:
         tracemalloc.stop()
     assert held < 2 * x.nbytes + 4e6
-    assert most < 24 * x.nbytes + 4e6
+    assert most < 16 * x.nbytes + 4e6
     assert peak(fg.grad(loss(lambda f: f)), x) > 8 * 8 * 2
 
 
