@@ -24,7 +24,7 @@ from fungrad import tree
 from fungrad._util import collection_paused, describe_function, fun_name
 from fungrad.compile.emit import Emitter, Transient
 from fungrad.control.call import Program, call_p, jit_disabled
-from fungrad.control.policies import Policy, nothing_saveable, refused_names
+from fungrad.control.policies import Policy, everything_saveable, nothing_saveable, refused_names
 from fungrad.core.aval import is_inexact, typeof
 from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Jaxpr, Var
 from fungrad.core.leaves import arrays, check_callable, wraps
@@ -72,7 +72,8 @@ class Checkpointed(Program):
     def split(self, closed: ClosedJaxpr, known: Sequence[bool], n_first: int) -> tuple[Program, Program]:
         """Only what the policy says is saved."""
         closed = _read_by_name(closed)
-        first, second = partition(closed, known, n_first, _saveable(self.policy, closed))
+        may_save = None if self.policy is everything_saveable else _saveable(self.policy, closed)
+        first, second = partition(closed, known, n_first, may_save)
         return (
             Checkpointed(first, self.name, self.policy, self.keeps_apart),
             Checkpointed(second, f"jvp({self.name})", self.policy, True),

@@ -4,8 +4,13 @@
 
     whole(known, unknown)  =  first(known) -> results, residuals;  rest(residuals, unknown) -> results
 
-The residuals are the values that the rest reads. What is cheap is not kept but computed again in the rest: views,
-broadcasts and names. A residual that is an argument is one all the same, so that the rest can be called alone.
+The residuals are the values that the rest reads. A residual that is an argument is one all the same, so that the rest
+can be called alone. What is cheap is not kept but computed again in the rest:
+
+* views, broadcasts and names, which cost nothing;
+* arrays that a few pointwise operations make of other residuals (`-x`, `x * x`, `1 - y * y` beside `y`), where these
+  take less time than it takes to write an array and to read it again (`_PER_BYTE`). No other value becomes a residual
+  for this, so there are only fewer of them; transcendental functions and contractions are never computed again.
 
 With ``may_save`` only those results of equations are kept for which it says so (and arguments); everything else that
 the rest reads is computed again there.
@@ -19,6 +24,32 @@ from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Jaxpr, Literal, Var
 from fungrad.passes.dce import dce
 
 _VIEWS = frozenset({"reshape", "transpose", "broadcast_to", "name"})
+
+_CHEAP = frozenset(
+    [
+        *(
+            "neg",
+            "positive",
+            "add",
+            "sub",
+            "mul",
+            "square",
+            "abs",
+            "conj",
+            "sign",
+            "maximum",
+            "minimum",
+            "where",
+            "div",
+        ),
+        *("reciprocal", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "logical_and"),
+        *("logical_or", "logical_not"),
+    ]
+)
+"""Pointwise operations that may be done twice."""
+
+_PER_BYTE = 0.2
+"""Nanoseconds that a byte of a large residual takes, written once and read once."""
 
 
 def partition(
@@ -60,6 +91,18 @@ def _residuals(
 ) -> tuple[list[Var], list[Equation]]:
     """The variables that are kept, and the equations that are computed again, for what is wanted of the first part."""
     saved = _saved(first, known, may_save)
+    kept, again = _sweep(first, known, wanted, saved)
+    if may_save is None:
+        cheap = _cheap(first, known, set(kept))
+        if cheap:
+            kept, again = _sweep(first, known, wanted, saved - cheap)
+    return kept, again
+
+
+def _sweep(
+    first: Sequence[Equation], known: Sequence[Var], wanted: set[Var], saved: set[Equation]
+) -> tuple[list[Var], list[Equation]]:
+    """The same where the equations whose results are kept, if they are needed, are given."""
     needed = set(wanted)
     kept: list[Var] = []
     again: list[Equation] = []
@@ -92,6 +135,27 @@ def _saved(
             saved.add(eqn)
             at_hand.update(eqn.outputs)
     return saved
+
+
+def _cheap(first: Sequence[Equation], known: Sequence[Var], kept: set[Var]) -> set[Equation]:
+    """The equations whose results cost less to make of what is kept anyway than to keep."""
+    costs: dict[Atom, float] = dict.fromkeys(kept, 0.0)
+    """Nanoseconds for each element of what can be made of residuals."""
+    depending = {*known, *[v for e in first for v in e.outputs]}
+    found = set()
+    for eqn in first:
+        out, name = eqn.outputs[0], eqn.primitive.name
+        if name not in _VIEWS and (name not in _CHEAP or not out.aval.shape):
+            continue
+        inputs = [a for a in eqn.inputs if a in depending]
+        if not inputs or not all(a in costs for a in inputs):
+            continue
+        cost = sum([costs[a] for a in inputs]) + eqn.primitive.lowering.cost
+        if cost < _PER_BYTE * out.aval.dtype.itemsize:
+            costs[out] = costs.get(out, cost)  # nothing where it is kept anyway: then it is made for its own sake
+            if name in _CHEAP:
+                found.add(eqn)
+    return found
 
 
 def _is_known(atom: Atom, available: set[Var], consts: dict[Var, object]) -> bool:
