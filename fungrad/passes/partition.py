@@ -8,9 +8,9 @@ The residuals are the values that the rest reads. A residual that is an argument
 can be called alone. What is cheap is not kept but computed again in the rest:
 
 * views, broadcasts and names, which cost nothing;
-* arrays that a few pointwise operations make of other residuals (`-x`, `x * x`, `1 - y * y` beside `y`), where these
-  take less time than it takes to write an array and to read it again (`_PER_BYTE`). No other value becomes a residual
-  for this, so there are only fewer of them; transcendental functions and contractions are never computed again.
+* large arrays that a few pointwise operations make of other residuals (`-x`, `x * x`, `1 - y * y` beside `y`), where
+  these take less time than it takes to write an array and to read it again (`_PER_BYTE`). No other value becomes a
+  residual for this, so there are only fewer of them; transcendental functions and contractions are never repeated.
 
 With ``may_save`` only those results of equations are kept for which it says so (and arguments); everything else that
 the rest reads is computed again there.
@@ -50,6 +50,9 @@ _CHEAP = frozenset(
 
 _PER_BYTE = 0.2
 """Nanoseconds that a byte of a large residual takes, written once and read once."""
+
+_LARGE = 1 << 12
+"""Elements of a large array; for a smaller one a call of NumPy takes longer than to keep it."""
 
 
 def partition(
@@ -145,7 +148,7 @@ def _cheap(first: Sequence[Equation], known: Sequence[Var], kept: set[Var]) -> s
     found = set()
     for eqn in first:
         out, name = eqn.outputs[0], eqn.primitive.name
-        if name not in _VIEWS and (name not in _CHEAP or not out.aval.shape):
+        if name not in _VIEWS and (name not in _CHEAP or out.aval.size < _LARGE):
             continue
         inputs = [a for a in eqn.inputs if a in depending]
         if not inputs or not all(a in costs for a in inputs):

@@ -657,6 +657,7 @@ def test_saved_residuals_of_a_checkpoint(capsys):
     assert sorted(re.sub(r"from [^ ]*test_", "from test_", t) for t in lines) == sorted(
         [
             "f64[5] from the argument w",
+            f"f64[5] output of sub from {HERE}:{line} (in f)",  # 1 - tanh(x)**2
             f"f64[5] output of tanh from {HERE}:{line} (in f)",
         ]
     )
