@@ -5,7 +5,7 @@ written with ``import numpy as np``; arguments and results may be pytrees (neste
 arrays.
 """
 
-from fungrad import errors, numpy, testing, tree, tree_util
+from fungrad import errors, lax, numpy, testing, tree, tree_util
 from fungrad.control import policies as checkpoint_policies
 from fungrad.control.checkpoint import checkpoint, checkpoint_name, remat
 from fungrad.control.residuals import print_saved_residuals, saved_residuals
@@ -61,6 +61,7 @@ __all__ = [
     "jacrev",
     "jit",
     "jvp",
+    "lax",
     "linear_transpose",
     "linearize",
     "make_jaxpr",

@@ -43,7 +43,7 @@ def as_python(aval: ShapedArray, text: str) -> str:
 
 
 _RESERVED = frozenset([*dir(builtins), *keyword.kwlist, "take", "make", "give_back", "safe", "part", "scratch"])
-_RESERVED |= {"length", "reverse", "go_on", "count", "workspace", "results"}
+_RESERVED |= {"program", "length", "reverse", "go_on", "count", "workspace", "results"}
 
 NESTING = 6
 """Scalar operations that are nested in one line, at most."""

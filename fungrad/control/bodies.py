@@ -20,7 +20,7 @@ from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.ir import ClosedJaxpr, Jaxpr, Var
 from fungrad.core.leaves import arrays, path_of
 from fungrad.core.record import record_jaxpr
-from fungrad.core.trace import Tracer, known_value
+from fungrad.core.trace import Tracer
 from fungrad.errors import TransformTypeError
 from fungrad.primitives.structural import convert
 
@@ -56,7 +56,7 @@ def record_body(
         trees.append(out_tree)
         return arrays(transform, fun, out, leaves, "result")
 
-    closed = record_jaxpr(transform, flat, avals, fun)
+    closed = record_jaxpr(transform, flat, avals, fun, captures=True)
     traced = [k for k, c in enumerate(closed.consts) if type(c) is Tracer]
     if traced:
         jaxpr, chosen = closed.jaxpr, set(traced)
@@ -128,7 +128,6 @@ def record_carry(
         transform,
         (f"the initial carry of {describe_function(fun)}", init_tree, avals),
         ("the carry that it returns", result_tree(body), body.out_avals),
-        fun,
     )
     return [convert(x, a.dtype) for x, a in zip(values, avals, strict=True)], avals, body
 
@@ -144,7 +143,7 @@ def _grown(number: ShapedArray, out: ShapedArray) -> ShapedArray:
 Typed = tuple[str, Any, Sequence[ShapedArray]]
 
 
-def check_same(transform: str, first: Typed, second: Typed, fun: Any) -> None:
+def check_same(transform: str, first: Typed, second: Typed) -> None:
     """A TypeError that names the first leaf at which two pytrees differ, given as (what it is, tree, types)."""
     (what, tree_a, avals_a), (other, tree_b, avals_b) = first, second
     if tree_a != tree_b:
@@ -170,8 +169,3 @@ def _first_difference(a: Any, b: Any) -> str:
             if path not in others:
                 return f"; only the {place} has a leaf {path or 'that is the tree itself'}"
     return ""
-
-
-def is_known(x: Any) -> bool:
-    """Whether a value is known under all levels, and no recording without values is around it."""
-    return not isinstance(known_value(x), ShapedArray)

@@ -13,7 +13,6 @@ program with the residuals as constants. So nothing is computed twice, and forwa
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
@@ -32,12 +31,13 @@ from fungrad.errors import NonLinearError
 from fungrad.interpreters.batch import batch
 from fungrad.interpreters.jvp import forward
 from fungrad.interpreters.transpose import backward
+from fungrad.passes.gather import gather
 from fungrad.passes.optimize import optimize
 from fungrad.passes.partition import partition
+from fungrad.passes.prune import prune
 from fungrad.primitives.arithmetic import add
 from fungrad.primitives.naming import name_p
 from fungrad.primitives.structural import broadcast_to, convert, convert_p, zeros
-
 
 jit_disabled: ContextVar[bool] = ContextVar("fungrad_disable_jit", default=False)
 """Whether functions run as they are written: jitted ones, and the bodies of loops and branches."""
@@ -72,7 +72,7 @@ class Program:
         self.out_avals = tuple([a.strong() for a in closed.out_avals])  # what it returns are NumPy's scalars
         self._made: dict[Any, Any] = {}
         self._lock = threading.RLock()
-        self._call: Callable[..., Any] | None = None
+        self._run: Callable[..., tuple[Any, ...]] | None = None
 
     @classmethod
     def closing_over(cls, closed: ClosedJaxpr, name: str) -> tuple[Program, tuple[Any, ...]]:
@@ -138,7 +138,11 @@ class Program:
 
     def optimized(self) -> ClosedJaxpr:
         """The jaxpr after the passes."""
-        return self.once("optimized", lambda: optimize(inline(self.closed, final=True)))  # type: ignore[no-any-return]
+        return self.once("optimized", lambda: prune(optimize(self.inlined())))  # type: ignore[no-any-return]
+
+    def inlined(self) -> ClosedJaxpr:
+        """The jaxpr with the programs that it calls, and what its loops become, in it; only to be computed."""
+        return self.once("inlined", lambda: inline(self.closed, final=True))  # type: ignore[no-any-return]
 
     def executable(self) -> Executable:
         """The compiled form."""
@@ -150,23 +154,19 @@ class Program:
 
     def run(self, *arrays: Any) -> tuple[Any, ...]:
         """Compute, on arrays."""
-        call = self._call
-        if call is None:
-            call = self._call = self.executable().call
-        done = False
-        try:
-            results = call(*arrays)
-            done = True
-        finally:
-            if not done:
-                self.executable().annotate(sys.exception())
-        return results  # type: ignore[no-any-return]
+        run = self._run
+        if run is None:
+            run = self._run = self.executable().run
+        return run(*arrays)
 
-    def linear_form(self, active: tuple[bool, ...]) -> LinearForm:
-        """The derivative in the operands that are marked active."""
-        return self.once(("linear", active), lambda: self._linearized(active))  # type: ignore[no-any-return]
+    def linear_form(self, active: tuple[bool, ...], gathered: bool = False) -> LinearForm:
+        """The derivative in the operands that are marked active.
 
-    def _linearized(self, active: tuple[bool, ...]) -> LinearForm:
+        ``gathered``: with what tangents are multiplied with put together before, as pays in loops; see `gather`.
+        """
+        return self.once(("linear", active, gathered), lambda: self._linearized(active, gathered))  # type: ignore[no-any-return]
+
+    def _linearized(self, active: tuple[bool, ...], gathered: bool = False) -> LinearForm:
         chosen = [k for k, a in enumerate(active) if a]
         n_in, positions, n_out = len(active), [], len(self.out_avals)
 
@@ -203,7 +203,9 @@ class Program:
 
         avals = [*self.in_avals, *[self.in_avals[k].strong() for k in chosen]]
         closed = record_jaxpr("jit", joint, avals, self, of_user=False)
-        first, second = self.split(optimize(inline(closed)), [True] * n_in + [False] * len(chosen), n_out)
+        known = [True] * n_in + [False] * len(chosen)
+        joined = optimize(inline(closed))
+        first, second = self.split(gather(joined, known, factors=True) if gathered else joined, known, n_out)
         return LinearForm(first, second, tuple(positions))
 
     def transposed(self, linear: tuple[bool, ...], given: tuple[bool, ...]) -> tuple[Program, tuple[int, ...]]:
@@ -390,13 +392,16 @@ def inline(closed: ClosedJaxpr, final: bool = False) -> ClosedJaxpr:
     Calls of programs with rules of their own stay, and so do names, unless the jaxpr is ``final``: only to be computed.
     """
 
-    def stays(eqn: Equation) -> bool:
-        if eqn.primitive is not call_p:
-            return not (final and eqn.primitive is name_p)
-        program: Program = eqn.params["program"]
-        return program.keeps_apart or (program.keeps_rules and not final)
+    def expanded(eqn: Equation) -> ClosedJaxpr | None:
+        """The jaxpr that stands for an equation; None for the equation itself."""
+        if eqn.primitive is call_p:
+            program: Program = eqn.params["program"]
+            stays = program.keeps_apart or (program.keeps_rules and not final)
+            return None if stays else program.closed
+        expand = getattr(eqn.primitive, "expand", None)
+        return None if expand is None or not final else expand(**eqn.params)
 
-    if all(stays(e) for e in closed.eqns):
+    if not any(e.primitive in (call_p, name_p) or hasattr(e.primitive, "expand") for e in closed.eqns):
         return closed
     consts: dict[Var, Any] = dict(zip(closed.jaxpr.constvars, closed.consts, strict=True))
     eqns: list[Equation] = []
@@ -408,22 +413,22 @@ def inline(closed: ClosedJaxpr, final: bool = False) -> ClosedJaxpr:
     def expand(jaxpr: Jaxpr, env: dict[Var, Any]) -> None:
         for eqn in jaxpr.eqns:
             inputs = [read(a, env) for a in eqn.inputs]
-            if stays(eqn):
+            if final and eqn.primitive is name_p:
+                env[eqn.outputs[0]] = inputs[0]
+                continue
+            inner = expanded(eqn)
+            if inner is None:
                 outputs = eqn.outputs if env is alias else [Var(v.aval) for v in eqn.outputs]
                 env.update(zip(eqn.outputs, outputs, strict=True))
                 eqns.append(Equation(eqn.primitive, inputs, eqn.params, outputs, eqn.source))
                 continue
-            if eqn.primitive is name_p:
-                env[eqn.outputs[0]] = inputs[0]
-                continue
-            inner = eqn.params["program"].closed
             inner_env: dict[Var, Any] = dict(zip(inner.jaxpr.invars, inputs, strict=True))
             for v, value in zip(inner.jaxpr.constvars, inner.consts, strict=True):
                 fresh = inner_env[v] = Var(v.aval)
                 consts[fresh] = value
             expand(inner.jaxpr, inner_env)
-            for out, v in zip(eqn.outputs, inner.jaxpr.outvars, strict=True):
-                found = read(v, inner_env)
+            for out, result in zip(eqn.outputs, inner.jaxpr.outvars, strict=True):
+                found = read(result, inner_env)
                 if found.aval.weak:
                     strong = Var(out.aval)
                     eqns.append(Equation(convert_p, [found], {"dtype": out.aval.dtype}, [strong], eqn.source))

@@ -177,7 +177,9 @@ def _linearized(branches: Branches, active: tuple[bool, ...]) -> LinearCond:
                     filled[place] = x
             return [*outs[:n_out], *[zeros(a) if x is None else x for x, a in zip(filled, slots, strict=True)]]
 
-        return Program(record_jaxpr("lax.cond", run, branches[k].in_avals, branches[k], of_user=False), branches[k].name)
+        return Program(
+            record_jaxpr("lax.cond", run, branches[k].in_avals, branches[k], of_user=False), branches[k].name
+        )
 
     def tangent(k: int) -> Program:
         form = forms[k]
@@ -346,7 +348,7 @@ def _scalar(transform: str, what: str, x: Any) -> Any:
             raise TransformTypeError(f"fungrad.{transform}: {what} must be a scalar, got {type(x).__name__}: {x!r:.60}")
     if typeof(x).shape:
         raise TransformTypeError(
-            f"fungrad.{transform}: {what} must be a scalar, got {typeof(x)!r}; to choose element by element use np.where"
+            f"fungrad.{transform}: {what} must be a scalar, got {typeof(x)!r}; to choose by element use np.where"
         )
     return x
 
@@ -360,17 +362,14 @@ def _choose(transform: str, index: Any, funs: Sequence[Callable[..., Any]], oper
     # For two branches the first that the caller wrote is the second: index 1 is true.
     order = [1, 0] if transform == "lax.cond" else list(range(len(funs)))
     names = ["true_fun", "false_fun"] if transform == "lax.cond" else [f"branches[{k}]" for k in order]
-    for k, name in zip(order[1:], names[1:], strict=True):
-        check_same(
-            transform,
-            (f"the result of {names[0]} ({describe_function(funs[order[0]])})", bodies[order[0]].out_tree, out_avals[order[0]]),
-            (f"the result of {name} ({describe_function(funs[k])})", bodies[k].out_tree, out_avals[k]),
-            funs[k],
-        )
+    results = [
+        (f"the result of {name} ({describe_function(funs[k])})", bodies[k].out_tree, out_avals[k])
+        for k, name in zip(order, names, strict=True)
+    ]
+    for other in results[1:]:
+        check_same(transform, results[0], other)
     closed, consts = with_consts(bodies)
-    programs = tuple(
-        [Program(_converted(c, out_avals[0]), fun_name(f)) for c, f in zip(closed, funs, strict=True)]
-    )
+    programs = tuple([Program(_converted(c, out_avals[0]), fun_name(f)) for c, f in zip(closed, funs, strict=True)])
     outs = cond_p.bind(index, *consts, *values, branches=programs)
     return bodies[0].out_tree.unflatten(outs)
 

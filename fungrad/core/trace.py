@@ -109,6 +109,7 @@ class Recording:
         "abstract",
         "append",
         "beneath",
+        "captured",
         "constants",
         "ended",
         "entries",
@@ -125,6 +126,8 @@ class Recording:
     def __init__(self, abstract: bool, transform: str, fun: Any, of_user: bool = True) -> None:
         self.level: float = _next_level()
         self.beneath: Recording | None = None
+        self.captured: Any = None
+        """Where what is done with its tracers is recorded meanwhile, see `capture`."""
         self.is_beneath = False
         self.lock: Any = None
         self.abstract = abstract

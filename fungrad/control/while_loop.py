@@ -1,0 +1,330 @@
+"""while_loop: a loop that runs until a condition of its carry is false.
+
+    carry, count = while[test, body, n_test, n_body] test consts, body consts, init
+    test : test consts, carry -> bool      body : body consts, carry -> carry
+
+The equation also returns how many iterations it took: then the loop is a body that is repeated so many times, and its
+derivative is that of `repeat`. Batched with a batched condition, the loop runs until no example is left, and those
+that are done keep their carry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fungrad import tree
+from fungrad._util import describe_function, fun_name
+from fungrad.compile.loop import build_while
+from fungrad.control.bodies import record_body, record_carry
+from fungrad.control.call import Program, jit_disabled
+from fungrad.control.hoist import hoisted, invariants
+from fungrad.control.loops import Params
+from fungrad.control.repeat import COUNT, Repeated, record_tangent
+from fungrad.control.scan import check_checkpoint
+from fungrad.core.aval import ShapedArray, typeof
+from fungrad.core.evaluate import evaluate
+from fungrad.core.ir import ClosedJaxpr, Jaxpr
+from fungrad.core.leaves import check_callable
+from fungrad.core.lowering import NEW, Emission, Lowering
+from fungrad.core.primitive import Primitive, lower, record_abstract
+from fungrad.core.record import record_jaxpr
+from fungrad.core.trace import Recording, newest
+from fungrad.errors import TransformTypeError
+from fungrad.interpreters.batch import batch
+from fungrad.passes.activity import depends
+from fungrad.passes.prune import needed, read_by
+from fungrad.primitives.arithmetic import add
+from fungrad.primitives.comparison import logical_and
+from fungrad.primitives.reductions import reduce_any
+from fungrad.primitives.selection import where
+from fungrad.primitives.structural import broadcast_to, convert, reshape
+
+
+class While(Primitive):
+    """The primitive ``while``."""
+
+    kind = "call"
+
+    def __init__(self) -> None:
+        super().__init__("while", _run, multiple=True, lowering=Lowering(_text, NEW))
+
+    def abstract(self, *avals: ShapedArray, **params: Any) -> tuple[ShapedArray, ...]:
+        """The carry as the body returns it, and the number of iterations."""
+        return (*params["body"].out_avals, COUNT)
+
+    def bind(self, *operands: Any, **params: Any) -> Any:
+        """Run the loop, or record it."""
+        recording = newest(operands)
+        if recording is None:
+            return _run(*operands, **params)
+        if recording.abstract:
+            return record_abstract(self, recording, operands, params)
+        return self.record(recording, operands, params)
+
+    def pruned(self, used: list[bool], **params: Any) -> tuple[Params, list[int], list[int]]:
+        """The loop without carries that nothing reads, the condition neither."""
+        test, body = params["test"], params["body"]
+        n_test, n_body = params["n_test"], params["n_body"]
+
+        def make() -> Any:
+            by_test = [v in read_by(test.jaxpr) for v in test.jaxpr.invars[n_test:]]
+            wanted = [u or t for u, t in zip(used, by_test, strict=False)]
+            closed, kept_in, kept_out = needed(body.inlined(), n_body, len(by_test), wanted)
+            jaxpr = test.jaxpr
+            kept = [v for v, k in zip(jaxpr.invars[n_test:], kept_out, strict=True) if k]
+            invars = [*jaxpr.invars[:n_test], *kept]
+            smaller = Program(
+                ClosedJaxpr(Jaxpr(jaxpr.constvars, invars, jaxpr.eqns, jaxpr.outvars), test.closed.consts), test.name
+            )
+            return smaller, Program(closed, body.name), kept_in, kept_out
+
+        smaller, program, kept_in, kept_out = body.once(("pruned", test, n_test, n_body, tuple(used)), make)
+        new = {**params, "test": smaller, "body": program, "n_test": n_test, "n_body": sum(kept_in[:n_body])}
+        operands = [*range(n_test), *[n_test + k for k, f in enumerate(kept_in) if f]]
+        return new, operands, [*[k for k, f in enumerate(kept_out) if f], len(kept_out)]
+
+    def record(self, recording: Recording, operands: tuple[Any, ...], params: Params) -> Any:
+        """Run the loop one level down and record the tangents of what it was: a body, repeated."""
+        values, _ = lower(recording, operands)
+        *carry, count = self.bind(*values, **params)
+        body: Program = params["body"]
+        n_body = params["n_body"]
+        checkpoint = params["checkpoint"]
+        family = body.once(("repeated", n_body, checkpoint), lambda: Repeated(body, n_body, checkpoint))
+        outs = record_tangent(recording, family, count, operands[params["n_test"] :], carry)
+        return (*outs, count)
+
+    def batch(self, axis: Any, batched: Sequence[bool], /, *operands: Any, **params: Any) -> Any:
+        """The loop over the batch."""
+        n_test, n_body = params["n_test"], params["n_body"]
+        flags = list(batched)
+        carry = slice(n_test + n_body, None)
+        while True:
+            outs = depends(params["body"].jaxpr, flags[n_test:])
+            new = [o or f for o, f in zip(outs, flags[carry], strict=True)]
+            if new == flags[carry]:
+                break
+            flags[carry] = new
+        if depends(params["test"].jaxpr, [*flags[:n_test], *flags[carry]])[0]:
+            return self._batch_with_mask(axis, flags, operands, batched, params)
+        body = _batched(params["body"], axis, flags[n_test:], flags[carry])
+        args = [*operands[: n_test + n_body], *_broadcast(operands[carry], batched[carry], flags[carry], axis)]
+        *outs, count = self.bind(*args, **{**params, "body": body})
+        ready = [True] * len(flags[carry])
+        return (*_broadcast(outs, flags[carry], ready, axis), *_broadcast([count], [False], [True], axis))
+
+    def _batch_with_mask(
+        self, axis: Any, flags: list[bool], operands: Sequence[Any], batched: Sequence[bool], params: Params
+    ) -> Any:
+        """The loop for a condition of its own for each example: the carry goes with which are not done, and counts."""
+        n_test, n_body = params["n_test"], params["n_body"]
+        test, body = params["test"], params["body"]
+        consts_flags = flags[: n_test + n_body]
+        everything = [True] * len(body.out_avals)
+
+        def going(consts: Sequence[Any], carry: Sequence[Any]) -> Any:
+            (found,), (mapped,) = batch(test.closed, axis, [*consts, *carry], [*consts_flags[:n_test], *everything])
+            return found if mapped else broadcast_to(found, (axis.size,))
+
+        def step(*args: Any) -> list[Any]:
+            consts, carry = args[: n_test + n_body], args[n_test + n_body : -2]
+            active, counts = args[-2:]
+            outs, mapped = batch(body.closed, axis, [*consts[n_test:], *carry], [*consts_flags[n_test:], *everything])
+            outs = _broadcast(outs, mapped, everything, axis)
+            new = [
+                where(reshape(active, (axis.size, *(1,) * (typeof(o).ndim - 1))), n, o)
+                for n, o in zip(outs, carry, strict=True)
+            ]
+            return [*new, logical_and(active, going(consts[:n_test], new)), add(counts, convert(active, COUNT.dtype))]
+
+        batched_carry = [ShapedArray((axis.size, *a.shape), a.dtype) for a in body.out_avals]
+        consts_avals = [*test.in_avals[:n_test], *body.in_avals[:n_body]]
+        avals = [
+            *[
+                ShapedArray((axis.size, *a.shape), a.dtype) if f else a
+                for a, f in zip(consts_avals, consts_flags, strict=True)
+            ],
+            *batched_carry,
+            ShapedArray((axis.size,), np.bool_),
+            ShapedArray((axis.size,), COUNT.dtype),
+        ]
+        new_body = Program(record_jaxpr("lax.while_loop", step, avals, body, of_user=False), f"vmap({body.name})")
+        new_test = Program(
+            record_jaxpr(
+                "lax.while_loop",
+                lambda *carry: [reduce_any(carry[-2], (0,))],
+                avals[n_test + n_body :],
+                test,
+                of_user=False,
+            ),
+            f"any({test.name})",
+        )
+        carry = _broadcast(operands[n_test + n_body :], batched[n_test + n_body :], everything, axis)
+        consts = operands[: n_test + n_body]
+        counts = np.zeros(axis.size, COUNT.dtype)
+        *outs, _, counts, _ = self.bind(
+            *consts,
+            *carry,
+            going(consts[:n_test], carry),
+            counts,
+            test=new_test,
+            body=new_body,
+            n_test=0,
+            n_body=len(consts),
+            checkpoint=params["checkpoint"],
+        )
+        return (*outs, counts)
+
+
+def _broadcast(xs: Sequence[Any], have: Sequence[bool], want: Sequence[bool], axis: Any) -> list[Any]:
+    return [
+        broadcast_to(x, (axis.size, *typeof(x).shape)) if w and not h else x
+        for x, h, w in zip(xs, have, want, strict=True)
+    ]
+
+
+def _batched(body: Program, axis: Any, flags: Sequence[bool], carry: Sequence[bool]) -> Program:
+    def mapped(*args: Any) -> list[Any]:
+        outs, found = batch(body.closed, axis, args, flags)
+        return _broadcast(outs, found, carry, axis)
+
+    avals = [ShapedArray((axis.size, *a.shape), a.dtype) if f else a for a, f in zip(body.in_avals, flags, strict=True)]
+    return Program(record_jaxpr("lax.while_loop", mapped, avals, body, of_user=False), f"vmap({body.name})")
+
+
+class _Loop:
+    """A compiled loop: its condition for the first time, and its body with the condition for the next time."""
+
+    def __init__(self, test: Program, body: Program, n_test: int, n_body: int) -> None:
+        self.test, self.n_test, self.n_body = test, n_test, n_body
+        n_carry = len(body.out_avals)
+
+        def step(*args: Any) -> list[Any]:
+            test_consts, body_consts, carry = args[:n_test], args[n_test : n_test + n_body], args[n_test + n_body :]
+            outs = evaluate(body.closed, [*body_consts, *carry])
+            return [*outs, *evaluate(test.closed, [*test_consts, *outs])]
+
+        avals = [*test.in_avals[:n_test], *body.in_avals]
+        closed = record_jaxpr("lax.while_loop", step, avals, body, of_user=False)
+        n_consts = n_test + n_body
+        self.first: Program | None = None
+        """What does not change: computed before the first iteration, if there is one."""
+        found = invariants(closed, n_consts)
+        if found is not None:
+            self.first, closed = Program(found[0], body.name), found[1]
+            n_consts += len(found[0].out_avals)
+        self.executable = build_while(Program(closed, body.name).optimized(), body.name, n_consts, n_carry)
+
+    def run(self, *operands: Any) -> tuple[Any, ...]:
+        """The carry and the number of iterations."""
+        n_consts = self.n_test + self.n_body
+        consts, carry = operands[:n_consts], operands[n_consts:]
+        (go_on,) = self.test.run(*operands[: self.n_test], *carry)
+        if not go_on:
+            return (*[np.array(x)[()] for x in carry], np.int64(0))
+        invariant = () if self.first is None else self.first.run(*consts)
+        return self.executable.run(go_on, *consts, *invariant, *carry)
+
+
+def _loop(params: Params) -> _Loop:
+    body, test = params["body"], params["test"]
+    n_test, n_body = params["n_test"], params["n_body"]
+    return body.once(("while", test, n_test, n_body), lambda: _Loop(test, body, n_test, n_body))  # type: ignore[no-any-return]
+
+
+def _run(*operands: Any, **params: Any) -> tuple[Any, ...]:
+    return _loop(params).run(*operands)
+
+
+def _text(e: Emission, out: str | None, *names: str, **params: Any) -> str:
+    return f"{e.const(_loop(params).run, 'while_loop')}({', '.join(names)})"
+
+
+while_p = While()
+
+
+def while_loop(
+    cond_fun: Callable[[Any], Any],
+    body_fun: Callable[[Any], Any],
+    init_val: Any,
+    *,
+    checkpoint: str | int | None = None,
+) -> Any:
+    """Run ``carry = body_fun(carry)`` from ``init_val`` on while ``cond_fun(carry)`` is true; return the last carry.
+
+    Parameters
+    ----------
+    cond_fun : callable
+        Of the carry; returns a boolean scalar.
+    body_fun : callable
+        Of the carry; returns the next one, of the same tree, shapes and dtypes. Both are recorded once.
+    init_val : pytree of arrays
+        A Python number takes the dtype that ``body_fun`` makes of it.
+    checkpoint : "binomial", int or None
+        What reverse mode keeps, as for `scan`.
+
+    Returns
+    -------
+    pytree
+        As ``init_val``.
+
+    Raises
+    ------
+    TransformTypeError
+        If the carry changes its tree or a type (the message names the leaf), or cond_fun returns no boolean scalar.
+
+    Notes
+    -----
+    All derivatives exist, also in reverse mode with a number of iterations that is not known before: once the loop has
+    run it is, and the derivative is that of the path taken. Forward mode needs constant memory; reverse mode runs the
+    loop once more and keeps what it needs of each iteration. Under `vmap` with a condition that is batched, the loop
+    runs until all examples are done; those that are keep their values.
+
+    Examples
+    --------
+    Newton's iteration for the square root, and its derivative:
+
+    >>> import fungrad as fg
+    >>> def root(a):
+    ...     return fg.lax.while_loop(lambda x: abs(x * x - a) > 1e-12, lambda x: 0.5 * (x + a / x), a)
+    >>> print(f"{root(4.0):.9f} {fg.grad(root)(4.0):.9f}")
+    2.000000000 0.250000000
+    """
+    check_callable("lax.while_loop", cond_fun)
+    check_callable("lax.while_loop", body_fun)
+    check_checkpoint("lax.while_loop", checkpoint)
+    if jit_disabled.get():
+        carry = init_val
+        while cond_fun(carry):
+            carry = body_fun(carry)
+        return carry
+    in_tree = tree.structure((init_val,))
+    values, avals, body = record_carry(
+        "lax.while_loop",
+        init_val,
+        lambda carry: record_body("lax.while_loop", body_fun, in_tree, carry),
+        lambda body: body.out_tree,
+        body_fun,
+    )
+    test = record_body("lax.while_loop", cond_fun, in_tree, avals)
+    if len(test.out_avals) != 1 or test.out_avals[0].shape or test.out_avals[0].dtype.kind != "b":
+        raise TransformTypeError(
+            f"fungrad.lax.while_loop: {describe_function(cond_fun)} must return a boolean scalar, got "
+            f"{', '.join(map(repr, test.out_avals)) or 'nothing'}; use np.all or np.any on arrays, != 0 on numbers"
+        )
+    body_closed, body_consts = body.closed, body.consts  # it may never run
+    test_closed, test_consts = hoisted(test.closed, test.consts)
+    *outs, _ = while_p.bind(
+        *test_consts,
+        *body_consts,
+        *values,
+        test=Program(test_closed, fun_name(cond_fun)),
+        body=Program(body_closed, fun_name(body_fun)),
+        n_test=len(test_consts),
+        n_body=len(body_consts),
+        checkpoint=checkpoint,
+    )
+    return body.out_tree.unflatten(outs)
