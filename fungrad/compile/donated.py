@@ -15,7 +15,8 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from fungrad.compile.emit import Emitter, Executable
+from fungrad.compile.emit import Emitter
+from fungrad.compile.executable import Executable
 from fungrad.compile.memory import updates_in_place
 from fungrad.compile.schedule import Group
 from fungrad.core.aval import ShapedArray

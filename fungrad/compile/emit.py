@@ -1,6 +1,6 @@
-"""From a jaxpr to a Python function that calls NumPy.
+"""From a jaxpr to the source of a Python function that calls NumPy.
 
-    build : ClosedJaxpr -> Executable
+    emit : ClosedJaxpr -> source, names in it, plan of its memory
 
 The generated function takes the arguments of the jaxpr and returns a tuple of its results: new arrays (or NumPy
 scalars) that share memory neither with each other nor with anything else. Its intermediate arrays live in a workspace
@@ -9,16 +9,12 @@ that a call takes from a list of spare ones and puts back: two calls at the same
 
 from __future__ import annotations
 
-import linecache
-import sys
-import traceback
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from fungrad._util import describe_source
 from fungrad.compile.blocks import BlockLoop
 from fungrad.compile.executor import run_blocks, thread_count
 from fungrad.compile.memory import Slot, Workspace, deaths, owners_of, updates_in_place
@@ -32,13 +28,11 @@ from fungrad.core.lowering import NEW, VIEW
 from fungrad.primitives.contraction import product_of
 from fungrad.primitives.structural import broadcast_to_p
 
-SPARE = 2
-"""Workspaces that a program keeps between calls."""
-
 HEAVY = 1 << 12
 """Bytes of an array from which on it is worth a line to let it go."""
 
-_PROGRAM = "program"
+PROGRAM = "program"
+"""The name of the function in the source."""
 
 
 def copy_if_shared(x: Any, *others: Any) -> Any:
@@ -428,7 +422,7 @@ class Emitter:
             source.sources.extend(functions.sources)
         source.indent = ""
         arguments = self._arguments()
-        source.write(f"def {_PROGRAM}({arguments}):")
+        source.write(f"def {PROGRAM}({arguments}):")
         source.indent = "    "
         uses_workspace = bool(self.workspace.views) or bool(self.loops)
         if uses_workspace:
@@ -474,78 +468,3 @@ class Transient(Emitter):
     """Writes a program that lets all memory go at the end of a call: the purpose of some is to use little."""
 
     keeps_memory = False
-
-
-class Executable:
-    """A compiled program.
-
-    Attributes
-    ----------
-    text : str
-        The generated source.
-    call : callable
-        ``call(*arrays) -> tuple``.
-    """
-
-    def __init__(self, closed: ClosedJaxpr, name: str, safe: bool = False, make: type[Emitter] | Any = Emitter) -> None:
-        self.closed = closed
-        self.name = name
-        self._make = make
-        emitter: Emitter = make(closed, name, safe)
-        emitter.emit()
-        self.emitter = emitter
-        self.text = "\n".join(emitter.source.lines) + "\n"
-        self.filename = f"<fungrad.jit of {name} at {id(self):#x}>"
-        self._sources = emitter.source.sources
-        spare: list[Any] = []
-        most = SPARE if emitter.keeps_memory or emitter.workspace_bytes() < SMALLEST else 0
-
-        def give_back(workspace: Any) -> None:
-            if len(spare) < most:
-                spare.append(workspace)
-
-        namespace = emitter.source.namespace
-        namespace.update(take=spare.pop, give_back=give_back, make=emitter.make_workspace, safe=self._run_safe)
-        exec(compile(self.text, self.filename, "exec"), namespace)
-        self.call = namespace[_PROGRAM]
-        self._safe: Executable | None = None
-
-    def run(self, *args: Any) -> tuple[Any, ...]:
-        """The results; an exception says where in the user's code it comes from."""
-        done = False
-        try:
-            results = self.call(*args)
-            done = True
-        finally:
-            if not done:
-                self.annotate(sys.exception())
-        return results  # type: ignore[no-any-return]
-
-    def _run_safe(self, *args: Any) -> tuple[Any, ...]:
-        """The program with NumPy's scalars, for numbers at which Python's raise."""
-        if self._safe is None:
-            self._safe = Executable(self.closed, self.name, True, self._make)
-        return self._safe.call(*args)  # type: ignore[no-any-return]
-
-    def annotate(self, error: BaseException | None) -> None:
-        """Say in an exception where in the user's code the failing line comes from."""
-        for program in (self, self._safe):
-            if program is None or error is None:
-                continue
-            for frame, line in traceback.walk_tb(error.__traceback__):
-                if frame.f_code.co_filename == program.filename:
-                    linecache.cache[program.filename] = (
-                        len(program.text),
-                        None,
-                        program.text.splitlines(True),
-                        program.filename,
-                    )
-                    where = program._sources[line - 1] if line <= len(program._sources) else None
-                    if where is not None:
-                        error.add_note(f"in the compiled function {self.name}, at {describe_source(where)}")
-                        return
-
-
-def build(closed: ClosedJaxpr, name: str = "f", make: type[Emitter] | Any = Emitter) -> Executable:
-    """Compile a jaxpr."""
-    return Executable(closed, name, make=make)

@@ -19,7 +19,8 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from fungrad._util import SourceInfo, collection_paused
-from fungrad.compile.emit import Emitter, Executable, build
+from fungrad.compile.emit import Emitter
+from fungrad.compile.executable import Executable, build
 from fungrad.core.aval import ShapedArray, is_inexact, typeof
 from fungrad.core.evaluate import evaluate, rules_recording
 from fungrad.core.ir import ClosedJaxpr, Equation, Jaxpr, Var

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ from numpy.lib.array_utils import byte_bounds
 
 from fungrad._util import collection_paused
 from fungrad.compile.donated import build_donated
-from fungrad.compile.emit import Executable
+from fungrad.compile.executable import Executable
 from fungrad.control.call import Program
 
 _ndarray = np.ndarray
@@ -41,15 +40,7 @@ class Donation:
         """Compute, on arrays."""
         if not self._usable(arrays):
             return self.program.run(*arrays)
-        executable = self.executable()
-        done = False
-        try:
-            results = executable.call(*arrays)
-            done = True
-        finally:
-            if not done:
-                executable.annotate(sys.exception())
-        return results  # type: ignore[no-any-return]
+        return self.executable().run(*arrays)
 
     def _usable(self, arrays: Sequence[Any]) -> bool:
         """Whether all donated arguments can be written into, and overlap with nothing else."""
