@@ -26,7 +26,7 @@ class Donation:
     def __init__(self, program: Program, donated: Sequence[int]) -> None:
         self.program = program
         self.donated = tuple([k for k in donated if program.in_avals[k].shape])
-        self._known = [(*byte_bounds(c), False) for c in program.closed.consts if type(c) is _ndarray and c.size]
+        self._constants = [c for c in program.closed.consts if type(c) is _ndarray and c.size]
 
     def executable(self) -> Executable:
         """The compiled form that writes into its arguments."""
@@ -44,19 +44,19 @@ class Donation:
 
     def _usable(self, arrays: Sequence[Any]) -> bool:
         """Whether all donated arguments can be written into, and overlap with nothing else."""
-        donated = self.donated
-        for k in donated:
+        for k in self.donated:
             x = arrays[k]
             if type(x) is not _ndarray or not x.flags.carray:
                 return False
-        places = list(self._known)
-        for k, x in enumerate(arrays):
-            if type(x) is _ndarray and x.size:
-                if x.flags.c_contiguous:
-                    start = x.__array_interface__["data"][0]
-                    places.append((start, start + x.nbytes, k in donated))
-                else:
-                    places.append((*byte_bounds(x), k in donated))
+        others = [x for x in (*arrays, *self._constants) if type(x) is _ndarray]
+        if all(x.base is None for x in others) and len({id(x) for x in others}) == len(others):
+            return True  # each has memory of its own
+        return self._apart(arrays)
+
+    def _apart(self, arrays: Sequence[Any]) -> bool:
+        """Whether the bounds in memory of donated arguments overlap with no others."""
+        places = [(*byte_bounds(c), False) for c in self._constants]
+        places += [(*byte_bounds(x), k in self.donated) for k, x in enumerate(arrays) if type(x) is _ndarray and x.size]
         places.sort()
         end = end_of_donated = 0
         for start, stop, is_donated in places:
