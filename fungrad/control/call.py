@@ -49,11 +49,13 @@ class LinearForm(NamedTuple):
 
     ``forward`` returns the results and then the residuals. ``tangent`` takes the residuals and then the tangents of the
     active operands; it returns the tangents of the results at ``positions``, the others have none or zero ones.
+    If it ``takes_operands``, these stand in the place of residuals, and ``forward`` returns none.
     """
 
     forward: Program
     tangent: Program
     positions: tuple[int, ...]
+    takes_operands: bool = False
 
 
 class Program:
@@ -253,6 +255,10 @@ class Program:
             return self._batched(axis, flags)
         return self.once(("batched", axis, flags), lambda: self._batched(axis, flags))  # type: ignore[no-any-return]
 
+    def mapped(self, axis: Any, flags: tuple[bool, ...], operands: Sequence[Any]) -> Any:
+        """The results of the batched program for these operands."""
+        return call_p.bind(*operands, program=self.batched(axis, flags))
+
     def _batched(self, axis: Any, flags: tuple[bool, ...]) -> Program:
         def mapped(*args: Any) -> list[Any]:
             outs, batched = batch(self.closed, axis, args, flags)
@@ -300,7 +306,7 @@ class Call(Primitive):
         active = tuple([i is not None for i in ids])
         form = program.linear_form(active)
         n_out = len(program.out_avals)
-        forward, arguments = program.once(("forward", active), lambda: without_arguments(form.forward, n_out))
+        forward, arguments = program.once(("forward", active), lambda: without_arguments(form, n_out))
         results = self.bind(*values, program=forward)
         outs, computed = results[:n_out], iter(results[n_out:])
         if not form.positions:
@@ -351,19 +357,22 @@ class Call(Primitive):
 
     def batch(self, axis: Any, batched: Sequence[bool], /, *operands: Any, **params: Any) -> Any:
         """A call of the batched program."""
-        return self.bind(*operands, program=params["program"].batched(axis, tuple(batched)))
+        return params["program"].mapped(axis, tuple(batched), operands)
 
 
-def without_arguments(program: Program, n_out: int) -> tuple[Program, tuple[int | None, ...]]:
-    """A program without those of its results behind the first ``n_out`` that are arguments, and which ones these are.
+def without_arguments(form: LinearForm, n_out: int) -> tuple[Program, tuple[int | None, ...]]:
+    """The forward program without residuals that are arguments, and for each residual which argument it is, or None.
 
     A program returns new arrays: what it was given it would copy.
     """
-    jaxpr = program.jaxpr
+    program, jaxpr = form.forward, form.forward.jaxpr
+    if form.takes_operands:
+        return program, tuple(range(len(program.in_avals)))
     place = {v: k for k, v in enumerate(jaxpr.invars) if v.aval.shape}
     arguments = tuple([place.get(v) if isinstance(v, Var) else None for v in jaxpr.outvars[n_out:]])
-    if all(k is None for k in arguments):
-        return program, arguments
+    has_rules = type(program) is not Program and type(program).derived is Program.derived
+    if has_rules or all(k is None for k in arguments):
+        return program, (None,) * len(arguments)
     computed = [v for v, k in zip(jaxpr.outvars[n_out:], arguments, strict=True) if k is None]
     outvars = [*jaxpr.outvars[:n_out], *computed]
     closed = ClosedJaxpr(Jaxpr(jaxpr.constvars, jaxpr.invars, jaxpr.eqns, outvars), program.closed.consts)

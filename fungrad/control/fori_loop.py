@@ -76,14 +76,16 @@ def fori_loop(
             return add(i, dtype.type(1)), body_fun(i, carry)
 
         return while_loop(lambda state: less(state[0], stop), step, (start, init_val), checkpoint=checkpoint)[1]
-    steps = np.arange(int(first), int(last), dtype=dtype)
+    steps = range(int(first), int(last))
     if jit_disabled.get():
         carry = init_val
         for i in steps:
-            carry = body_fun(i, carry)
+            carry = body_fun(dtype.type(i), carry)
         return carry
     if checkpoint is None:
-        return scan(lambda carry, i: (body_fun(i, carry), None), init_val, steps)[0]
+        return scan(
+            lambda carry, i: (body_fun(i, carry), None), init_val, np.arange(steps.start, steps.stop, dtype=dtype)
+        )[0]
 
     def count(state: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], None]:
         i, carry = state
