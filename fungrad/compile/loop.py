@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from fungrad.compile.emit import Emitter, Executable
+from fungrad.compile.emit import Emitter
+from fungrad.compile.executable import Executable
 from fungrad.compile.memory import deaths, updates_in_place
 from fungrad.compile.results import Stacks
 from fungrad.compile.schedule import Group

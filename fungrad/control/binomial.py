@@ -18,7 +18,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from fungrad.compile.emit import Executable
+from fungrad.compile.executable import Executable
 from fungrad.control.call import Program
 from fungrad.control.fission import compiled
 from fungrad.control.loops import Params, Split, batched_body, split, transposed

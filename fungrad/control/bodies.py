@@ -136,7 +136,7 @@ def _grown(number: ShapedArray, out: ShapedArray) -> ShapedArray:
     """The type of a Python number in the carry after it became ``out``."""
     if not number.weak or out.shape or (out.weak and out.dtype == number.dtype):
         return number
-    example = {"i": 0, "f": 0.0, "c": 0j}[number.dtype.kind]
+    example = {"b": False, "i": 0, "f": 0.0, "c": 0j}[number.dtype.kind]
     return ShapedArray((), np.result_type(out.dtype, example))
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from fungrad.compile.emit import Executable
+from fungrad.compile.executable import Executable
 from fungrad.compile.loop import build_scan
 from fungrad.compile.schedule import eqn_cost
 from fungrad.control.call import Program

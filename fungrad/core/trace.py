@@ -211,7 +211,7 @@ class Recording:
 
     def way_out(self) -> str:
         """How an argument's value becomes known, for messages."""
-        if self.transform == "jit":
+        if self.transform in ("jit", "checkpoint"):
             return "mark the argument that it depends on as static (static_argnums, static_argnames)"
         return "keep that argument out of the transform (in_axes=None and grad inside, a closure, functools.partial)"
 
