@@ -85,8 +85,9 @@ class While(Primitive):
         if depends(params["test"].jaxpr, [*flags[:n_test], *flags[carry]])[0]:
             return self._batch_with_mask(axis, flags, operands, batched, params)
         body = _batched(params["body"], axis, flags[n_test:], flags[carry])
+        test = _batched(params["test"], axis, [*flags[:n_test], *flags[carry]], [False])  # it is given them all
         args = [*operands[: n_test + n_body], *_broadcast(operands[carry], batched[carry], flags[carry], axis)]
-        *outs, count = self.bind(*args, **{**params, "body": body})
+        *outs, count = self.bind(*args, **{**params, "test": test, "body": body})
         ready = [True] * len(flags[carry])
         return (*_broadcast(outs, flags[carry], ready, axis), *_broadcast([count], [False], [True], axis))
 
@@ -163,13 +164,15 @@ def _broadcast(xs: Sequence[Any], have: Sequence[bool], want: Sequence[bool], ax
     ]
 
 
-def _batched(body: Program, axis: Any, flags: Sequence[bool], carry: Sequence[bool]) -> Program:
+def _batched(program: Program, axis: Any, flags: Sequence[bool], wanted: Sequence[bool]) -> Program:
     def mapped(*args: Any) -> list[Any]:
-        outs, found = batch(body.closed, axis, args, flags)
-        return _broadcast(outs, found, carry, axis)
+        outs, found = batch(program.closed, axis, args, flags)
+        return _broadcast(outs, found, wanted, axis)
 
-    avals = [ShapedArray((axis.size, *a.shape), a.dtype) if f else a for a, f in zip(body.in_avals, flags, strict=True)]
-    return Program(record_jaxpr("lax.while_loop", mapped, avals, body, of_user=False), f"vmap({body.name})")
+    avals = [
+        ShapedArray((axis.size, *a.shape), a.dtype) if f else a for a, f in zip(program.in_avals, flags, strict=True)
+    ]
+    return Program(record_jaxpr("lax.while_loop", mapped, avals, program, of_user=False), f"vmap({program.name})")
 
 
 class _Loop:
