@@ -123,7 +123,11 @@ class Program:
 
     def optimized(self) -> ClosedJaxpr:
         """The jaxpr after the passes."""
-        return self.once("optimized", lambda: optimize(inline(self.closed, final=True)))  # type: ignore[no-any-return]
+        return self.once("optimized", lambda: optimize(self.inlined()))  # type: ignore[no-any-return]
+
+    def inlined(self) -> ClosedJaxpr:
+        """The jaxpr with the programs that it calls, and what its loops become, in it; only to be computed."""
+        return self.once("inlined", lambda: inline(self.closed, final=True))  # type: ignore[no-any-return]
 
     def executable(self) -> Executable:
         """The compiled form."""
@@ -332,13 +336,16 @@ def inline(closed: ClosedJaxpr, final: bool = False) -> ClosedJaxpr:
     Calls of programs with rules of their own stay, unless the jaxpr is ``final``: only to be computed.
     """
 
-    def stays(eqn: Equation) -> bool:
-        if eqn.primitive is not call_p:
-            return True
-        program: Program = eqn.params["program"]
-        return program.keeps_apart or (program.keeps_rules and not final)
+    def expanded(eqn: Equation) -> ClosedJaxpr | None:
+        """The jaxpr that stands for an equation; None for the equation itself."""
+        if eqn.primitive is call_p:
+            program: Program = eqn.params["program"]
+            stays = program.keeps_apart or (program.keeps_rules and not final)
+            return None if stays else program.closed
+        expand = getattr(eqn.primitive, "expand", None)
+        return None if expand is None or not final else expand(**eqn.params)
 
-    if all(stays(e) for e in closed.eqns):
+    if all(e.primitive is not call_p and not hasattr(e.primitive, "expand") for e in closed.eqns):
         return closed
     consts: dict[Var, Any] = dict(zip(closed.jaxpr.constvars, closed.consts, strict=True))
     eqns: list[Equation] = []
@@ -350,12 +357,12 @@ def inline(closed: ClosedJaxpr, final: bool = False) -> ClosedJaxpr:
     def expand(jaxpr: Jaxpr, env: dict[Var, Any]) -> None:
         for eqn in jaxpr.eqns:
             inputs = [read(a, env) for a in eqn.inputs]
-            if stays(eqn):
+            inner = expanded(eqn)
+            if inner is None:
                 outputs = eqn.outputs if env is alias else [Var(v.aval) for v in eqn.outputs]
                 env.update(zip(eqn.outputs, outputs, strict=True))
                 eqns.append(Equation(eqn.primitive, inputs, eqn.params, outputs, eqn.source))
                 continue
-            inner = eqn.params["program"].closed
             inner_env: dict[Var, Any] = dict(zip(inner.jaxpr.invars, inputs, strict=True))
             for v, value in zip(inner.jaxpr.constvars, inner.consts, strict=True):
                 fresh = inner_env[v] = Var(v.aval)

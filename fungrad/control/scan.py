@@ -18,10 +18,9 @@ import numpy as np
 
 from fungrad import tree
 from fungrad._util import describe_function, fun_name
-from fungrad.compile.emit import Executable
-from fungrad.compile.loop import build_scan
 from fungrad.control.bodies import record_body, record_carry
 from fungrad.control.call import Program, jit_disabled
+from fungrad.control.fission import divided
 from fungrad.control.hoist import hoisted
 from fungrad.control.loops import (
     Params,
@@ -34,8 +33,8 @@ from fungrad.control.loops import (
     with_carry,
 )
 from fungrad.core.aval import ShapedArray, typeof
+from fungrad.core.ir import ClosedJaxpr
 from fungrad.core.leaves import arrays, check_callable, path_of
-from fungrad.core.lowering import NEW, Emission, Lowering
 from fungrad.core.primitive import Primitive, lower, record_abstract
 from fungrad.core.record import record_jaxpr
 from fungrad.core.trace import Application, Recording, Tracer, newest
@@ -49,7 +48,11 @@ class Scan(Primitive):
     kind = "call"
 
     def __init__(self) -> None:
-        super().__init__("scan", _run, multiple=True, lowering=Lowering(_text, NEW))
+        super().__init__("scan", _run, multiple=True)
+
+    def expand(self, **params: Any) -> ClosedJaxpr:
+        """What it is when it is compiled."""
+        return divided(params)
 
     def abstract(self, *avals: ShapedArray, **params: Any) -> tuple[ShapedArray, ...]:
         """The carry as the body returns it, and its ys with a leading axis."""
@@ -199,21 +202,6 @@ def _alone(params: Params) -> Program:
     ]
     closed = record_jaxpr("lax.scan", lambda *args: scan_p.bind(*args, **params), avals, body, of_user=False)
     return Program(closed, f"scan({body.name})")
-
-
-def scan_loop(body: Program, n_consts: int, n_carry: int) -> Executable:
-    """The compiled loop over rows of a body."""
-
-    def make() -> Executable:
-        return build_scan(body.optimized(), body.name, n_consts, n_carry)
-
-    return body.once(("scan loop", n_consts, n_carry), make)  # type: ignore[no-any-return]
-
-
-def _text(e: Emission, out: str | None, *names: str, **params: Any) -> str:
-    body: Program = params["body"]
-    loop = scan_loop(body, params["n_consts"], params["n_carry"])
-    return f"{e.const(loop.run, 'scan')}({', '.join([str(params['length']), str(params['reverse']), *names])})"
 
 
 scan_p = Scan()

@@ -37,6 +37,19 @@ def _transposed_result(b: Any, eqn: Equation) -> Atom | None:
     return b.apply(contract_p, *inner.inputs, spec=f"{a},{c}->{ordered}")  # type: ignore[no-any-return]
 
 
+def _summed_result(b: Any, eqn: Equation) -> Atom | None:
+    # sum(contract(x, y)) -> contract(x, y) without the labels that are summed, where both operands have them
+    (x,) = eqn.inputs
+    inner = b.made_by(x, "contract")
+    if not inner or not b.is_used_once(x) or inner.outputs[0].aval.dtype != eqn.outputs[0].aval.dtype:
+        return None
+    a, c, result = parse_spec(inner.params["spec"])
+    kept = "".join([n for k, n in enumerate(result) if k not in eqn.params["axes"]])
+    if not _is_valid(a, c, kept):
+        return None
+    return b.apply(contract_p, *inner.inputs, spec=f"{a},{c}->{kept}")  # type: ignore[no-any-return]
+
+
 def _size(labels: str, sizes: dict[str, int]) -> int:
     total = 1
     for n in set(labels):
@@ -94,4 +107,4 @@ def _is_valid(a: str, c: str, result: str) -> bool:
     )
 
 
-RULES = {"contract": [_transposed_operands, _cheaper_order], "transpose": [_transposed_result]}
+RULES = {"contract": [_transposed_operands, _cheaper_order], "transpose": [_transposed_result], "sum": [_summed_result]}

@@ -1,0 +1,293 @@
+"""What a loop computes for each row alone, computed for all rows at once outside of it.
+
+    divided : params of a scan -> ClosedJaxpr with a smaller loop in it
+
+The equations of a body are of four kinds, by what they depend on and what depends on them:
+
+    constant    of the constants alone                       once, before the loop
+    early       of rows of xs, not of the carry              for all rows, before the loop
+    carried     of the carry, and the next carry of them     in the loop
+    late        of the carry, but only ys of them            for all rows, after the loop, from what it stacks
+
+A carry that only adds up (the cotangents of constants do) is no carry: what it adds is late, and summed up at the end;
+a sum of matrix products becomes one product. NumPy is fast on long arrays and slow at short ones, so this is where most
+of the time of a recurrent network goes. Equations of large rows stay in the loop, as they gain nothing and would take
+memory for all rows; so does everything if what would be kept is more than `MOST`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fungrad.compile.emit import Executable
+from fungrad.compile.loop import build_scan
+from fungrad.compile.schedule import eqn_cost
+from fungrad.control.call import Program
+from fungrad.control.loops import Params
+from fungrad.core.aval import ShapedArray, typeof
+from fungrad.core.evaluate import evaluate
+from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Jaxpr, Literal, Var
+from fungrad.core.lowering import NEW, VIEW, Emission, Lowering
+from fungrad.core.primitive import Primitive
+from fungrad.core.record import record_jaxpr
+from fungrad.interpreters.batch import BatchAxis, batch
+from fungrad.passes.optimize import simplify
+from fungrad.primitives.arithmetic import add
+from fungrad.primitives.structural import broadcast_to, concatenate, expand_dims, reduce_sum, slice_axis
+
+MOST = 1 << 26
+"""Bytes of the rows that are kept for equations outside of the loop, at most."""
+
+LONG = 2e4
+"""Nanoseconds of an equation from which on it may as well stay in the loop."""
+
+
+class Loop(Primitive):
+    """The primitive ``loop``: a scan as it is run. It has no rules: it stands in programs that are only computed."""
+
+    def __init__(self) -> None:
+        super().__init__("loop", _run, abstract=_abstract, multiple=True, lowering=Lowering(_text, NEW))
+
+
+def _abstract(*avals: ShapedArray, **params: Any) -> tuple[ShapedArray, ...]:
+    outs, n = params["body"].out_avals, params["n_carry"]
+    return (*outs[:n], *[ShapedArray((params["length"], *a.shape), a.dtype) for a in outs[n:]])
+
+
+def compiled(body: Program, n_consts: int, n_carry: int) -> Executable:
+    """The compiled loop over rows of a body, for any number of rows."""
+
+    def make() -> Executable:
+        return build_scan(body.optimized(), body.name, n_consts, n_carry)
+
+    return body.once(("compiled loop", n_consts, n_carry), make)  # type: ignore[no-any-return]
+
+
+def _run(*operands: Any, **params: Any) -> tuple[Any, ...]:
+    executable = compiled(params["body"], params["n_consts"], params["n_carry"])
+    return executable.run(params["length"], params["reverse"], *operands)
+
+
+def _text(e: Emission, out: str | None, *names: str, **params: Any) -> str:
+    executable = compiled(params["body"], params["n_consts"], params["n_carry"])
+    return f"{e.const(executable.run, 'loop')}({', '.join([str(params['length']), str(params['reverse']), *names])})"
+
+
+loop_p = Loop()
+
+
+class _Body:
+    """The equations of a body by kind."""
+
+    def __init__(self, closed: ClosedJaxpr, n_consts: int, n_carry: int, length: int) -> None:
+        self.closed, self.jaxpr = closed, closed.jaxpr
+        self.length = length
+        invars = self.jaxpr.invars
+        self.consts = invars[:n_consts]
+        self.carry = invars[n_consts : n_consts + n_carry]
+        self.rows = invars[n_consts + n_carry :]
+        self.made = {v: e for e in self.jaxpr.eqns for v in e.outputs}
+        self.new_carry = self.jaxpr.outvars[:n_carry]
+        self.ys = self.jaxpr.outvars[n_carry:]
+        self.sums = self._sums()
+        self._classify()
+
+    def _sums(self) -> dict[int, Atom]:
+        """The carries that only add up, and what they add."""
+        reads: dict[Atom, int] = {}
+        for v in [a for e in self.jaxpr.eqns for a in e.inputs] + list(self.jaxpr.outvars):
+            if isinstance(v, Var):
+                reads[v] = reads.get(v, 0) + 1
+        found: dict[int, Atom] = {}
+        for k, (old, new) in enumerate(zip(self.carry, self.new_carry, strict=True)):
+            eqn = self.made.get(new) if isinstance(new, Var) else None
+            if eqn is None or eqn.primitive.name != "add" or reads.get(old) != 1 or reads[new] != 1:
+                continue
+            x, y = eqn.inputs
+            other = y if x is old else x if y is old else None
+            if other is not None and other.aval.shape == new.aval.shape and other.aval.dtype == new.aval.dtype:
+                found[k] = other
+        return found
+
+    def _classify(self) -> None:
+        adds = {self.made[self.new_carry[k]] for k in self.sums}  # type: ignore[index]
+        steady = {*self.jaxpr.constvars, *self.consts}
+        early = set(self.rows)
+        self.constant: list[Equation] = []
+        self.early: list[Equation] = []
+        rest: list[Equation] = []
+        for eqn in self.jaxpr.eqns:
+            if eqn in adds:
+                continue
+            read = [a for a in eqn.inputs if isinstance(a, Var)]
+            if all(a in steady for a in read):
+                self.constant.append(eqn)
+                steady.update(eqn.outputs)
+            elif all(a in steady or a in early for a in read) and self._can_move(eqn):
+                self.early.append(eqn)
+                early.update(eqn.outputs)
+            else:
+                rest.append(eqn)
+        needed = {v for k, v in enumerate(self.new_carry) if k not in self.sums and isinstance(v, Var)}
+        self.carried: list[Equation] = []
+        self.late: list[Equation] = []
+        for eqn in reversed(rest):
+            if not needed.isdisjoint(eqn.outputs) or not self._can_move(eqn):
+                self.carried.append(eqn)
+                needed.update([a for a in eqn.inputs if isinstance(a, Var)])
+            else:
+                self.late.append(eqn)
+        self.carried.reverse()
+        self.late.reverse()
+        self.known_before = steady | early
+
+    def _can_move(self, eqn: Equation) -> bool:
+        return eqn.primitive.kind not in ("call", "primitive") and eqn_cost(eqn) < LONG
+
+    def gains(self) -> bool:
+        """Whether there is something to move that is worth it."""
+        moved = [e for e in (*self.constant, *self.early, *self.late) if e.primitive.lowering.memory != VIEW]
+        size = sum([v.aval.size * v.aval.dtype.itemsize for e in (*self.early, *self.late) for v in e.outputs])
+        return bool(moved or self.sums) and size * self.length <= MOST
+
+
+def divided(params: Params) -> ClosedJaxpr:
+    """A scan as a program in which only a loop over what needs the carry is left."""
+    body: Program = params["body"]
+    key = ("divided", *[(k, v) for k, v in params.items() if k != "body"])
+    return body.once(key, lambda: _divide(params))  # type: ignore[no-any-return]
+
+
+def _divide(params: Params) -> ClosedJaxpr:
+    program: Program = params["body"]
+    n_consts, n_carry, length = params["n_consts"], params["n_carry"], params["length"]
+    avals = [
+        *[a.strong() for a in program.in_avals[: n_consts + n_carry]],
+        *[ShapedArray((length, *a.shape), a.dtype) for a in program.in_avals[n_consts + n_carry :]],
+    ]
+    closed = simplify(program.inlined())
+    body = _Body(closed, n_consts, n_carry, length)
+
+    def whole(*args: Any) -> Any:
+        return loop_p.bind(*args, **params)
+
+    fun = _Outside(body, params).run if length and body.gains() else whole
+    return record_jaxpr("lax.scan", fun, avals, program, of_user=False)
+
+
+class _Outside:
+    """The program around the smaller loop, as a function of the operands of the scan."""
+
+    def __init__(self, body: _Body, params: Params) -> None:
+        self.body, self.params = body, params
+        late_reads = [a for e in body.late for a in e.inputs if isinstance(a, Var)]
+        finals = [v for v in (*body.ys, *body.sums.values()) if isinstance(v, Var)]
+        late_made = {v for e in body.late for v in e.outputs}
+        inside = {v for e in body.carried for v in e.outputs}
+        wanted = dict.fromkeys([v for v in (*late_reads, *finals) if v in inside])
+        self.stacked = list(wanted)
+        """What the loop stacks."""
+        self.carries = [k for k in range(len(body.carry)) if k not in body.sums]
+        carry_reads = dict.fromkeys([v for v in (*late_reads, *finals) if v in body.carry])
+        places = {v: k for k, v in enumerate(body.carry)}
+        self.shifted: dict[Var, Var] = {}
+        """Carries that are wanted as they come in, whose successors are stacked: those, one row later."""
+        for v in carry_reads:
+            successor = body.new_carry[places[v]]
+            if isinstance(successor, Var) and (successor in wanted or successor in inside):
+                if successor not in wanted:
+                    wanted[successor] = None
+                    self.stacked.append(successor)
+                self.shifted[v] = successor
+            else:
+                self.stacked.append(v)
+        assert not late_made.intersection(self.stacked)
+        self.loop = self._loop()
+
+    def _loop(self) -> tuple[Program, list[Var], list[Var]]:
+        """The smaller body, its constants and its rows."""
+        body = self.body
+        eqns = body.carried
+        inside = {v for e in eqns for v in e.outputs}
+        results = [*[body.new_carry[k] for k in self.carries], *self.stacked]
+        read = dict.fromkeys(
+            [v for v in (*[a for e in eqns for a in e.inputs], *results) if isinstance(v, Var) and v not in inside]
+        )
+        carry = [body.carry[k] for k in self.carries]
+        constvars = {v: c for v, c in zip(body.jaxpr.constvars, body.closed.consts, strict=True) if v in read}
+        rows = [v for v in read if v in body.rows or any(v in e.outputs for e in body.early)]
+        known = {*carry, *rows, *constvars}
+        consts = [v for v in read if v not in known]
+        jaxpr = Jaxpr(list(constvars), [*consts, *carry, *rows], eqns, results)
+        program: Program = self.params["body"]
+        return Program(ClosedJaxpr(jaxpr, list(constvars.values())), program.name), consts, rows
+
+    def run(self, *args: Any) -> list[Any]:
+        """The results of the scan."""
+        body, params = self.body, self.params
+        length = params["length"]
+        env: dict[Var, Any] = dict(zip(body.jaxpr.constvars, body.closed.consts, strict=True))
+        env.update(zip(body.jaxpr.invars, args, strict=True))
+        rows: set[Var] = set(body.rows)
+        self._compute(body.constant, env, rows)
+        self._compute(body.early, env, rows)
+        program, consts, loop_rows = self.loop
+        outs: Sequence[Any] = []
+        if self.carries or self.stacked:
+            outs = loop_p.bind(
+                *[env[v] for v in consts],
+                *[env[body.carry[k]] for k in self.carries],
+                *[self._as_rows(env[v], v, rows) for v in loop_rows],
+                body=program,
+                n_consts=len(consts),
+                n_carry=len(self.carries),
+                length=length,
+                reverse=params["reverse"],
+            )
+        final = dict(zip(self.carries, outs, strict=False))
+        initial = {v: env[v] for v in body.carry}
+        env.update(zip(self.stacked, outs[len(self.carries) :], strict=True))
+        rows.update(self.stacked)
+        for v, successor in self.shifted.items():
+            env[v] = _one_later(env[successor], initial[v], params["reverse"])
+            rows.add(v)
+        self._compute(body.late, env, rows)
+        for k, v in body.sums.items():
+            final[k] = add(initial[body.carry[k]], reduce_sum(self._read_rows(v, env, rows), (0,)))
+        ys = [self._read_rows(v, env, rows) for v in body.ys]
+        return [*[final[k] for k in range(len(body.carry))], *ys]
+
+    def _compute(self, eqns: list[Equation], env: dict[Var, Any], rows: set[Var]) -> None:
+        """Compute equations for all rows at once."""
+        made = {v for e in eqns for v in e.outputs}
+        read = dict.fromkeys([a for e in eqns for a in e.inputs if isinstance(a, Var) and a not in made])
+        outs = [v for e in eqns for v in e.outputs]
+        closed = ClosedJaxpr(Jaxpr([], list(read), eqns, outs), [])
+        flags = [v in rows for v in read]
+        values = [env[v] for v in read]
+        if not any(flags):
+            env.update(zip(outs, evaluate(closed, values), strict=True))
+            return
+        results, batched = batch(closed, BatchAxis(self.params["length"], None), values, flags)
+        env.update(zip(outs, results, strict=True))
+        rows.update([v for v, b in zip(outs, batched, strict=True) if b])
+
+    def _as_rows(self, x: Any, v: Var, rows: set[Var]) -> Any:
+        return x if v in rows else broadcast_to(x, (self.params["length"], *typeof(x).shape))
+
+    def _read_rows(self, atom: Atom, env: dict[Var, Any], rows: set[Var]) -> Any:
+        x = atom.value if isinstance(atom, Literal) else env[atom]
+        if isinstance(atom, Var) and atom in rows:
+            return x
+        return broadcast_to(np.asarray(x) if isinstance(atom, Literal) else x, (self.params["length"], *atom.aval.shape))
+
+
+def _one_later(stacked: Any, initial: Any, reverse: bool) -> Any:
+    """The carries that rows begin with, made of those that they end with."""
+    n = typeof(stacked).shape[0]
+    first = expand_dims(initial, (0,))
+    parts = [slice_axis(stacked, 0, 1, n), first] if reverse else [first, slice_axis(stacked, 0, 0, n - 1)]
+    return concatenate(parts, 0)
