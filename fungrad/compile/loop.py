@@ -23,8 +23,10 @@ from fungrad.compile.emit import Emitter, Executable
 from fungrad.compile.memory import updates_in_place
 from fungrad.compile.schedule import Group
 from fungrad.compile.source import as_python, is_python
+from fungrad.core.aval import ShapedArray
 from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Literal, Var
 from fungrad.core.lowering import NEW
+from fungrad.passes.carries import split_carries
 
 
 class LoopEmitter(Emitter):
@@ -39,6 +41,8 @@ class LoopEmitter(Emitter):
     """
 
     def __init__(self, closed: ClosedJaxpr, name: str, safe: bool, n_consts: int, n_carry: int, endless: bool) -> None:
+        closed, self.widths = split_carries(closed, n_consts, n_carry)
+        n_carry = sum([1 if w is None else w for w in self.widths])
         invars = closed.jaxpr.invars
         self.consts = invars[:n_consts]
         self.carry = invars[n_consts : n_consts + n_carry]
@@ -50,6 +54,9 @@ class LoopEmitter(Emitter):
         """The carries that are made by changing elements of the old ones in place."""
         super().__init__(closed, name, safe)
         self.buffered: list[int] = []
+        """The carries that are written into two buffers in turn."""
+        self.in_rows: list[int] = []
+        """The carries that are rows of what is stacked."""
         self._plan()
 
     def _in_place(self, owners: dict[Var, tuple[Var, ...]], dead: list[list[Var]]) -> set[Equation]:
@@ -80,10 +87,12 @@ class LoopEmitter(Emitter):
         """Choose where the results of an iteration are written."""
         writable = self._writable()
         for k, v in enumerate(self.stacked):
-            if isinstance(v, Var) and v in writable and v not in self.given and v not in self.carried:
+            if isinstance(v, Var) and v in writable and v not in self.given:
                 self.given[v] = f"y{k}"
+                if self.carried.count(v) == 1:
+                    self.in_rows.append(self.carried.index(v))
         for k, v in enumerate(self.carried):
-            if not v.aval.shape or k in self.updated:
+            if not v.aval.shape or k in self.updated or k in self.in_rows:
                 continue
             if isinstance(v, Var) and v in writable and v not in self.given:
                 self.given[v] = f"n{k}"
@@ -105,19 +114,20 @@ class LoopEmitter(Emitter):
 
     def _arguments(self) -> str:
         start = ["go_on"] if self.endless else ["length", "reverse"]
-        return ", ".join([*start, *[f"a{k}" for k in range(len(self.jaxpr.invars))]])
+        return ", ".join([*start, *[f"a{k}" for k in range(len(self.consts) + len(self.widths) + len(self.rows))]])
 
     def _begin(self) -> None:
         source = self.source
         source.indent = "    "
-        for k, var in enumerate((*self.consts, *self.carry)):
-            name, aval = source.name(var), var.aval
-            if is_python(aval):
-                source.write(f"{name} = {as_python(aval, f'a{k}')}")
-            elif not aval.shape:
-                source.write(f"{name} = {source.const(np.asarray, 'asarray')}(a{k})[()]")
+        for k, var in enumerate(self.consts):
+            self._take(source.name(var), var.aval, f"a{k}", own=False)
+        carry = iter(self.carry)
+        for k, width in enumerate(self.widths, len(self.consts)):
+            if width is None:
+                var = next(carry)
+                self._take(source.name(var), var.aval, f"a{k}", own=True)
             else:
-                source.write(f"{name} = a{k}.copy()" if k >= len(self.consts) else f"{name} = a{k}")
+                source.write(f"{', '.join([source.name(next(carry)) for _ in range(width)])}, = a{k}.tolist()")
         empty = source.const(np.empty, "empty")
         for k in self.buffered:
             aval = self.carried[k].aval
@@ -130,12 +140,22 @@ class LoopEmitter(Emitter):
             self._begin_rows()
         source.indent = "        "
 
+    def _take(self, name: str, aval: ShapedArray, argument: str, own: bool) -> None:
+        """Name an argument as generated code holds it, an array that is to be ``own`` memory as a copy."""
+        if is_python(aval):
+            text = as_python(aval, argument)
+        elif not aval.shape:
+            text = f"{self.source.const(np.asarray, 'asarray')}({argument})[()]"
+        else:
+            text = f"{argument}.copy()" if own else argument
+        self.source.write(f"{name} = {text}")
+
     def _begin_rows(self) -> None:
         source = self.source
         empty = source.const(np.empty, "empty")
         targets, sources = [], []
         for k, v in enumerate(self.rows):
-            number = f"a{len(self.consts) + len(self.carry) + k}"
+            number = f"a{len(self.consts) + len(self.widths) + k}"
             source.write(f"x{k}s = {number}{'.tolist()' if is_python(v.aval) else ''}")
             targets.append(source.name(v))
             sources.append(f"x{k}s")
@@ -175,7 +195,7 @@ class LoopEmitter(Emitter):
                 value = f"n{k}"
                 targets += [f"n{k}", f"m{k}"]
                 values += [f"m{k}", f"n{k}"]
-            elif k in self.updated or self._is_fresh(new):
+            elif k in self.in_rows or k in self.updated or self._is_fresh(new):
                 value = self.name(new)
             else:
                 value = f"{self.name(new)}.copy()"
@@ -212,13 +232,20 @@ class LoopEmitter(Emitter):
     def _final(self) -> list[str]:
         source = self.source
         results = []
-        for v in self.carry:
+        carry = iter(enumerate(self.carry))
+        array = source.const(np.array, "array")
+        for width in self.widths:
+            if width is not None:
+                results.append(f"{array}(({', '.join([source.name(next(carry)[1]) for _ in range(width)])},))")
+                continue
+            k, v = next(carry)
             aval = v.aval
-            scalar = source.const(aval.dtype.type, aval.dtype.name)
-            results.append(source.name(v) if aval.shape else f"{scalar}({source.name(v)})")
+            if aval.shape:
+                results.append(f"{source.name(v)}.copy()" if k in self.in_rows else source.name(v))
+            else:
+                results.append(f"{source.const(aval.dtype.type, aval.dtype.name)}({source.name(v)})")
         if self.endless:
             return [*results, f"{source.const(np.int64, 'int64')}(count)"]
-        array = source.const(np.array, "array")
         for k, y in enumerate(self.stacked):
             if not y.aval.shape:
                 turned = f"y{k}s[::-1] if reverse else y{k}s"

@@ -31,6 +31,7 @@ from fungrad.errors import NonLinearError
 from fungrad.interpreters.batch import batch
 from fungrad.interpreters.jvp import forward
 from fungrad.interpreters.transpose import backward
+from fungrad.passes.gather import gather
 from fungrad.passes.optimize import optimize
 from fungrad.passes.partition import partition
 from fungrad.primitives.arithmetic import add
@@ -144,11 +145,14 @@ class Program:
             run = self._run = self.executable().run
         return run(*arrays)
 
-    def linear_form(self, active: tuple[bool, ...]) -> LinearForm:
-        """The derivative in the operands that are marked active."""
-        return self.once(("linear", active), lambda: self._linearized(active))  # type: ignore[no-any-return]
+    def linear_form(self, active: tuple[bool, ...], gathered: bool = False) -> LinearForm:
+        """The derivative in the operands that are marked active.
 
-    def _linearized(self, active: tuple[bool, ...]) -> LinearForm:
+        ``gathered``: with what tangents are multiplied with put together before, as pays in loops; see `gather`.
+        """
+        return self.once(("linear", active, gathered), lambda: self._linearized(active, gathered))  # type: ignore[no-any-return]
+
+    def _linearized(self, active: tuple[bool, ...], gathered: bool = False) -> LinearForm:
         chosen = [k for k, a in enumerate(active) if a]
         n_in, positions, n_out = len(active), [], len(self.out_avals)
 
@@ -175,7 +179,9 @@ class Program:
 
         avals = [*self.in_avals, *[self.in_avals[k].strong() for k in chosen]]
         closed = record_jaxpr("jit", joint, avals, self, of_user=False)
-        first, second = partition(optimize(inline(closed)), [True] * n_in + [False] * len(chosen), n_out)
+        known = [True] * n_in + [False] * len(chosen)
+        joined = optimize(inline(closed))
+        first, second = partition(gather(joined, known, factors=True) if gathered else joined, known, n_out)
         return LinearForm(Program(first, self.name), Program(second, f"jvp({self.name})"), tuple(positions))
 
     def transposed(self, linear: tuple[bool, ...], given: tuple[bool, ...]) -> tuple[Program, tuple[int, ...]]:

@@ -27,14 +27,16 @@ from fungrad.compile.loop import build_scan
 from fungrad.compile.schedule import eqn_cost
 from fungrad.control.call import Program
 from fungrad.control.loops import Params
-from fungrad.core.aval import ShapedArray, typeof
+from fungrad.core.aval import BOOL, FLOAT, ShapedArray, typeof
 from fungrad.core.evaluate import evaluate
 from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Jaxpr, Literal, Var
 from fungrad.core.lowering import NEW, VIEW, Emission, Lowering
 from fungrad.core.primitive import Primitive
 from fungrad.core.record import record_jaxpr
 from fungrad.interpreters.batch import BatchAxis, batch
+from fungrad.passes.gather import gather
 from fungrad.passes.optimize import simplify
+from fungrad.passes.scalars import LONGEST
 from fungrad.primitives.arithmetic import add
 from fungrad.primitives.structural import broadcast_to, concatenate, expand_dims, reduce_sum, slice_axis
 
@@ -94,6 +96,9 @@ class _Body:
         self.ys = self.jaxpr.outvars[n_carry:]
         self.sums = self._sums()
         self._classify()
+        staying = {v for e in self.carried for v in e.outputs}
+        self.sums = {k: v for k, v in self.sums.items() if v not in staying}
+        self._classify()
 
     def _sums(self) -> dict[int, Atom]:
         """The carries that only add up, and what they add."""
@@ -108,6 +113,8 @@ class _Body:
                 continue
             x, y = eqn.inputs
             other = y if x is old else x if y is old else None
+            if _is_short(new.aval):
+                continue
             if other is not None and other.aval.shape == new.aval.shape and other.aval.dtype == new.aval.dtype:
                 found[k] = other
         return found
@@ -145,13 +152,23 @@ class _Body:
         self.known_before = steady | early
 
     def _can_move(self, eqn: Equation) -> bool:
-        return eqn.primitive.kind not in ("call", "primitive") and eqn_cost(eqn) < LONG
+        if eqn.primitive.kind in ("call", "primitive") or all(_is_short(v.aval) for v in eqn.outputs):
+            return False
+        # One large product is no slower than many small ones.
+        return eqn.primitive.name == "contract" or eqn_cost(eqn) < LONG
 
     def gains(self) -> bool:
         """Whether there is something to move that is worth it."""
         moved = [e for e in (*self.constant, *self.early, *self.late) if e.primitive.lowering.memory != VIEW]
-        size = sum([v.aval.size * v.aval.dtype.itemsize for e in (*self.early, *self.late) for v in e.outputs])
+        summed = {v for v in self.sums.values() if isinstance(v, Var)}  # products of sums are not made one by one
+        kept = [v for e in (*self.early, *self.late) for v in e.outputs if v not in summed]
+        size = sum([v.aval.size * v.aval.dtype.itemsize for v in kept])
         return bool(moved or self.sums) and size * self.length <= MOST
+
+
+def _is_short(aval: ShapedArray) -> bool:
+    """Whether compiled code computes with numbers in place of such an array, faster than it would be stacked."""
+    return aval.dtype in (FLOAT, BOOL) and aval.ndim <= 1 and aval.size <= LONGEST
 
 
 def divided(params: Params) -> ClosedJaxpr:
@@ -169,6 +186,7 @@ def _divide(params: Params) -> ClosedJaxpr:
         *[ShapedArray((length, *a.shape), a.dtype) for a in program.in_avals[n_consts + n_carry :]],
     ]
     closed = simplify(program.inlined())
+    closed = gather(closed, [not n_consts <= k < n_consts + n_carry for k in range(len(avals))])
     body = _Body(closed, n_consts, n_carry, length)
 
     def whole(*args: Any) -> Any:

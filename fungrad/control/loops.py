@@ -95,7 +95,7 @@ def _linearized(params: Params, active: tuple[bool, ...]) -> LinearScan:
     body: Program = params["body"]
     n_consts, n_carry = params["n_consts"], params["n_carry"]
     flags = with_carry(params, active, smoothly=True)
-    form = body.linear_form(tuple(flags))
+    form = body.linear_form(tuple(flags), gathered=True)
     n_out = len(body.out_avals)
     closed, residuals = divide(form.forward.closed, n_out, n_consts, n_carry)
     lead = [k for k, r in enumerate(residuals) if r.is_operand and r.place < n_consts]
