@@ -19,25 +19,25 @@ from fungrad import tree
 from fungrad._util import describe_function, fun_name
 from fungrad.compile.emit import Executable
 from fungrad.compile.loop import build_while
-from fungrad.control.bodies import record_body, record_carry
+from fungrad.control.bodies import own, record_body, record_carry
 from fungrad.control.call import Program, jit_disabled
 from fungrad.control.hoist import hoisted
-from fungrad.control.loops import Params
-from fungrad.control.repeat import COUNT, Repeated, record_tangent
+from fungrad.control.loops import Params, with_carry
+from fungrad.control.repeat import COUNT, Repeated, record_tangent, repeat_p
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.evaluate import evaluate
 from fungrad.core.leaves import check_callable
 from fungrad.core.lowering import NEW, Emission, Lowering
 from fungrad.core.primitive import Primitive, lower, record_abstract
 from fungrad.core.record import record_jaxpr
-from fungrad.core.trace import Recording, newest
-from fungrad.errors import TransformTypeError
+from fungrad.core.trace import Application, Recording, newest
+from fungrad.errors import NonLinearError, TransformTypeError
 from fungrad.interpreters.batch import batch
 from fungrad.passes.activity import depends
 from fungrad.primitives.arithmetic import add
 from fungrad.primitives.reductions import reduce_any
 from fungrad.primitives.selection import where
-from fungrad.primitives.structural import broadcast_to, convert, reshape
+from fungrad.primitives.structural import broadcast_to, convert, reshape, zeros
 
 
 class While(Primitive):
@@ -65,11 +65,32 @@ class While(Primitive):
         """Run the loop one level down and record the tangents of what it was: a body, repeated."""
         values, _ = lower(recording, operands)
         *carry, count = self.bind(*values, **params)
-        body: Program = params["body"]
-        n_body = params["n_body"]
-        family = body.once(("repeated", n_body), lambda: Repeated(body, n_body))
-        outs = record_tangent(recording, family, count, operands[params["n_test"] :], carry)
+        outs = record_tangent(recording, repeated(params), count, operands[params["n_test"] :], carry)
         return (*outs, count)
+
+    def pull(self, app: Application, cts: Sequence[Any]) -> list[Any]:
+        """The cotangents of the operands (None: zero) where the carry is linear in the traced ones.
+
+        How often the loop runs then does not depend on them, and is what it is for zero.
+        """
+        params = app.params
+        n_test, n_body, linear = params["n_test"], params["n_body"], [i is not None for i in app.ids]
+        marked = with_carry({**params, "n_consts": n_body, "n_carry": len(app.ids) - n_test - n_body}, linear[n_test:])
+        if depends(params["test"].jaxpr, [*linear[:n_test], *marked[n_body:]])[0]:
+            raise NonLinearError(
+                f"the condition of a lax.while_loop over {params['body'].name} depends on its operands: the loop is not "
+                "linear in them"
+            )
+        values = [zeros(typeof(x)) if s else x for x, s in zip(app.operands, linear, strict=True)]
+        *_, count = self.bind(*values, **params)
+        again = Application(
+            (None, *app.ids[n_test:]),
+            (count, *app.operands[n_test:]),
+            {"family": repeated(params)},
+            app.outs,
+            app.source,
+        )
+        return [*[None] * n_test, *repeat_p.pull(again, cts[:-1])[1:]]
 
     def batch(self, axis: Any, batched: Sequence[bool], /, *operands: Any, **params: Any) -> Any:
         """The loop over the batch."""
@@ -151,6 +172,13 @@ class While(Primitive):
             n_body=len(consts),
         )
         return (*outs, counts)
+
+
+def repeated(params: Params) -> Repeated:
+    """The body of a loop, as what is repeated."""
+    body: Program = params["body"]
+    n_body = params["n_body"]
+    return body.once(("repeated", n_body), lambda: Repeated(body, n_body))  # type: ignore[no-any-return]
 
 
 def _both(x: Any, y: Any) -> Any:
@@ -256,23 +284,28 @@ def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], i
     """
     check_callable("lax.while_loop", cond_fun)
     check_callable("lax.while_loop", body_fun)
+    return while_for("lax.while_loop", cond_fun, body_fun, init_val)
+
+
+def while_for(transform: str, cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init_val: Any) -> Any:
+    """`while_loop`, for the public function that messages are to name."""
     if jit_disabled.get():
-        carry = init_val
+        carry = own(init_val)
         while cond_fun(carry):
             carry = body_fun(carry)
-        return carry
+        return own(carry)
     in_tree = tree.structure((init_val,))
     values, avals, body = record_carry(
-        "lax.while_loop",
+        transform,
         init_val,
-        lambda carry: record_body("lax.while_loop", body_fun, in_tree, carry),
+        lambda carry: record_body(transform, body_fun, in_tree, carry),
         lambda body: body.out_tree,
         body_fun,
     )
-    test = record_body("lax.while_loop", cond_fun, in_tree, avals)
+    test = record_body(transform, cond_fun, in_tree, avals)
     if len(test.out_avals) != 1 or test.out_avals[0].shape or test.out_avals[0].dtype.kind != "b":
         raise TransformTypeError(
-            f"fungrad.lax.while_loop: {describe_function(cond_fun)} must return a boolean scalar, got "
+            f"fungrad.{transform}: {describe_function(cond_fun)} must return a boolean scalar, got "
             f"{', '.join(map(repr, test.out_avals)) or 'nothing'}; use np.all or np.any on arrays, != 0 on numbers"
         )
     body_closed, body_consts = hoisted(body.closed, body.consts)
