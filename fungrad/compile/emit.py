@@ -24,7 +24,7 @@ from fungrad.compile.executor import run_blocks, thread_count
 from fungrad.compile.memory import Slot, Workspace, deaths, owners_of, updates_in_place
 from fungrad.compile.products import Division, division, run_product
 from fungrad.compile.results import LARGEST, SMALLEST, Results
-from fungrad.compile.schedule import Group, Step, schedule
+from fungrad.compile.schedule import LARGE, Group, Step, schedule
 from fungrad.compile.source import FLOAT_ERRORS, MATH, NESTING, Source, Text, as_python, is_python
 from fungrad.core.aval import ShapedArray
 from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Literal, Var
@@ -58,6 +58,9 @@ def _whole(owners: tuple[Var, ...], aval: ShapedArray) -> bool:
 class Emitter:
     """Writes the source of a program, and plans its memory."""
 
+    large = LARGE
+    """Elements of an array from which on equations run block by block."""
+
     def __init__(self, closed: ClosedJaxpr, name: str, safe: bool) -> None:
         self.closed = closed
         self.jaxpr = closed.jaxpr
@@ -66,7 +69,7 @@ class Emitter:
         self.source.namespace.update(MATH)
         self.workspace = Workspace()
         self.loops: list[BlockLoop] = []
-        self.steps: list[Step] = schedule(self.jaxpr)
+        self.steps: list[Step] = schedule(self.jaxpr, self.large)
         eqns = [s.eqns for s in self.steps]
         in_blocks = {e for s in self.steps if isinstance(s, Group) for e in s.eqns}
         owners = owners_of(self.jaxpr, in_blocks)
@@ -90,6 +93,7 @@ class Emitter:
         self.nested: dict[Var, tuple[str, int]] = {}
         """Scalars that are read once: their text and how many operations it has, not yet written."""
         self._functions: list[Source] = []
+        self.pieces = self._pieces()
 
     def _in_place(self, owners: dict[Var, tuple[Var, ...]], dead: list[list[Var]]) -> set[Equation]:
         """The equations that write their result into their first operand."""
@@ -134,6 +138,42 @@ class Emitter:
                 source.write(f"{name} = {source.const(np.asarray, 'asarray')}({name})[()]")
 
     # equations
+
+    def _pieces(self) -> dict[Var, tuple[Equation, str]]:
+        """The results that are written straight into the array that they are a piece of: that, and the key."""
+        single = {v: s.eqn for s in self.steps if not isinstance(s, Group) for v in s.eqn.outputs}
+        found: dict[Var, tuple[Equation, str]] = {}
+        for step in self.steps:
+            if isinstance(step, Group) or step.eqn.primitive.name != "concatenate":
+                continue
+            axis, start = step.eqn.params["dimension"], 0
+            for v in step.eqn.inputs:
+                stop = start + v.aval.shape[axis]
+                made = single.get(v) if isinstance(v, Var) and self.uses[v] == 1 else None
+                if made is not None and made.primitive.lowering.pointwise and made.primitive.lowering.into:
+                    found[v] = step.eqn, f"[{':, ' * axis}{start}:{stop}]"  # type: ignore[index]
+                start = stop
+        return found
+
+    def _write_piece(self, out: Var, text: Text) -> None:
+        """Write a result where the array that it is a piece of has it."""
+        eqn, key = self.pieces[out]
+        (whole,) = eqn.outputs
+        if whole not in self.names:
+            self.names[whole] = self._destination(whole)
+        self.names[out] = f"{self.names[whole]}{key}"
+        self.source.write(text.text(self.names[out]))
+
+    def _write_rest(self, eqn: Equation) -> None:
+        """The pieces of an array that were not written where it has them."""
+        (whole,) = eqn.outputs
+        axis, start = eqn.params["dimension"], 0
+        copyto = self.source.const(np.copyto, "copyto")
+        for v in eqn.inputs:
+            stop = start + v.aval.shape[axis]
+            if v not in self.pieces:
+                self.source.write(f"{copyto}({self.names[whole]}[{':, ' * axis}{start}:{stop}], {self.name(v)})")
+            start = stop
 
     def _release_slots(self, owners: Sequence[Var]) -> None:
         for v in owners:
@@ -225,6 +265,14 @@ class Emitter:
             return
         if lowering.temporary is not None:
             self.peak = max(self.peak, self.fresh + lowering.temporary(*text.avals, **eqn.params))
+        if out in self.pieces:
+            self._write_piece(out, text)
+            self._release(gone)
+            return
+        if out in self.names and eqn.primitive.name == "concatenate":
+            self._write_rest(eqn)
+            self._release(gone)
+            return
         if out in self.given and lowering.into:
             source.write(text.text(self._destination(out)))
             self._release(gone)

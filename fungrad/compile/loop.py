@@ -21,6 +21,7 @@ import numpy as np
 
 from fungrad.compile.emit import Emitter, Executable
 from fungrad.compile.memory import updates_in_place
+from fungrad.compile.results import Stacks
 from fungrad.compile.schedule import Group
 from fungrad.compile.source import as_python, is_python
 from fungrad.core.aval import ShapedArray
@@ -39,6 +40,8 @@ class LoopEmitter(Emitter):
     endless : bool
         Whether the loop runs until the last result of the body is false, instead of over rows.
     """
+
+    large = 1 << 15  # what an iteration makes is still in the cache when the next one begins
 
     def __init__(self, closed: ClosedJaxpr, name: str, safe: bool, n_consts: int, n_carry: int, endless: bool) -> None:
         closed, self.widths = split_carries(closed, n_consts, n_carry)
@@ -152,7 +155,6 @@ class LoopEmitter(Emitter):
 
     def _begin_rows(self) -> None:
         source = self.source
-        empty = source.const(np.empty, "empty")
         targets, sources = [], []
         for k, v in enumerate(self.rows):
             number = f"a{len(self.consts) + len(self.widths) + k}"
@@ -162,7 +164,7 @@ class LoopEmitter(Emitter):
         for k, y in enumerate(self.stacked):
             aval = y.aval
             if aval.shape:
-                source.write(f"y{k}s = {empty}((length, *{aval.shape}), {source.const(aval.dtype, aval.dtype.name)})")
+                source.write(f"y{k}s = {source.const(Stacks(aval.shape, aval.dtype), 'stack')}(length)")
                 targets.append(f"y{k}")
                 sources.append(f"y{k}s")
             else:

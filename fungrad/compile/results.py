@@ -8,6 +8,7 @@ cannot be trusted (Python without the global lock) results are always new.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -65,3 +66,26 @@ class Results:
         result = array[...]
         kept.append(array)
         return result
+
+
+class Stacks:
+    """The memory of what a loop stacks, for any number of rows."""
+
+    __slots__ = ("_by_length", "_dtype", "_row_bytes", "_shape")
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self._shape = shape
+        self._dtype = dtype
+        self._row_bytes = math.prod(shape) * dtype.itemsize
+        self._by_length: dict[int, Results] = {}
+
+    def __call__(self, length: int) -> np.ndarray[Any, Any]:
+        """An array for so many rows."""
+        if not SMALLEST <= length * self._row_bytes <= LARGEST:
+            return np.empty((length, *self._shape), self._dtype)
+        found = self._by_length.get(length)
+        if found is None:
+            if len(self._by_length) >= KEPT:
+                self._by_length.clear()
+            found = self._by_length.setdefault(length, Results((length, *self._shape), self._dtype))
+        return found()

@@ -113,8 +113,8 @@ def eqn_cost(eqn: Equation) -> float:
     return float(eqn.primitive.lowering.cost) * size
 
 
-def _is_large(eqn: Equation) -> bool:
-    return max([a.aval.size for a in (*eqn.inputs, *eqn.outputs)], default=0) >= LARGE
+def _is_large(eqn: Equation, large: int) -> bool:
+    return max([a.aval.size for a in (*eqn.inputs, *eqn.outputs)], default=0) >= large
 
 
 def _row_ways(eqn: Equation) -> list[tuple[int, tuple[bool, ...], Any]]:
@@ -150,7 +150,8 @@ def is_large_product(eqn: Equation, rows: int) -> bool:
 
 
 class _Scheduler:
-    def __init__(self) -> None:
+    def __init__(self, large: int) -> None:
+        self.large = large
         self.groups: list[Group] = []
         self.open: list[Group] = []
         self.group_of: dict[Var, Group] = {}
@@ -168,7 +169,7 @@ class _Scheduler:
         operands = [a for a in eqn.inputs if isinstance(a, Var)]
         # Only large equations begin a group, but small ones join it: else they would cut it in two.
         rows = len(eqn.outputs) == 1 and eqn.primitive.lowering.rows is not None
-        large = rows and _is_large(eqn)
+        large = rows and _is_large(eqn, self.large)
         ways = _row_ways(eqn) if large or (rows and self.open) else []
         chosen = self._joinable(eqn, operands, ways) or (self._new(operands, ways) if ways and large else None)
         mask = 0
@@ -269,9 +270,9 @@ def _dissolve(group: Group) -> bool:
     return not group.flat and group.row_size() > MAX_ROW
 
 
-def schedule(jaxpr: Jaxpr) -> list[Step]:
-    """The steps of a program, in an order in which they can run."""
-    scheduler = _Scheduler()
+def schedule(jaxpr: Jaxpr, large: int = LARGE) -> list[Step]:
+    """The steps of a program, in an order in which they can run; ``large`` arrays are worth a group."""
+    scheduler = _Scheduler(large)
     steps: list[Step] = []
     order: dict[int, int] = {}
     step_of: dict[Var, Step] = {}

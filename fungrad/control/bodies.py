@@ -56,7 +56,7 @@ def record_body(
         trees.append(out_tree)
         return arrays(transform, fun, out, leaves, "result")
 
-    closed = record_jaxpr(transform, flat, avals, fun)
+    closed = record_jaxpr(transform, flat, avals, fun, captures=True)
     traced = [k for k, c in enumerate(closed.consts) if type(c) is Tracer]
     if traced:
         jaxpr, chosen = closed.jaxpr, set(traced)

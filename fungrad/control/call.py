@@ -34,6 +34,7 @@ from fungrad.interpreters.transpose import backward
 from fungrad.passes.gather import gather
 from fungrad.passes.optimize import optimize
 from fungrad.passes.partition import partition
+from fungrad.passes.prune import prune
 from fungrad.primitives.arithmetic import add
 from fungrad.primitives.structural import broadcast_to, convert, convert_p, zeros
 
@@ -124,7 +125,7 @@ class Program:
 
     def optimized(self) -> ClosedJaxpr:
         """The jaxpr after the passes."""
-        return self.once("optimized", lambda: optimize(self.inlined()))  # type: ignore[no-any-return]
+        return self.once("optimized", lambda: prune(optimize(self.inlined())))  # type: ignore[no-any-return]
 
     def inlined(self) -> ClosedJaxpr:
         """The jaxpr with the programs that it calls, and what its loops become, in it; only to be computed."""
@@ -374,8 +375,8 @@ def inline(closed: ClosedJaxpr, final: bool = False) -> ClosedJaxpr:
                 fresh = inner_env[v] = Var(v.aval)
                 consts[fresh] = value
             expand(inner.jaxpr, inner_env)
-            for out, v in zip(eqn.outputs, inner.jaxpr.outvars, strict=True):
-                found = read(v, inner_env)
+            for out, result in zip(eqn.outputs, inner.jaxpr.outvars, strict=True):
+                found = read(result, inner_env)
                 if found.aval.weak:
                     strong = Var(out.aval)
                     eqns.append(Equation(convert_p, [found], {"dtype": out.aval.dtype}, [strong], eqn.source))

@@ -36,6 +36,7 @@ from fungrad.core.record import record_jaxpr
 from fungrad.interpreters.batch import BatchAxis, batch
 from fungrad.passes.gather import gather
 from fungrad.passes.optimize import simplify
+from fungrad.passes.prune import needed
 from fungrad.passes.scalars import LONGEST
 from fungrad.primitives.arithmetic import add
 from fungrad.primitives.structural import broadcast_to, concatenate, expand_dims, reduce_sum, slice_axis
@@ -52,6 +53,23 @@ class Loop(Primitive):
 
     def __init__(self) -> None:
         super().__init__("loop", _run, abstract=_abstract, multiple=True, lowering=Lowering(_text, NEW))
+
+    def pruned(self, used: list[bool], **params: Any) -> tuple[Params, list[int], list[int]]:
+        """The loop without results that nothing reads."""
+        body: Program = params["body"]
+        n_consts, n_carry = params["n_consts"], params["n_carry"]
+
+        def make() -> Any:
+            closed, kept_in, kept_out = needed(body.inlined(), n_consts, n_carry, used)
+            return Program(closed, body.name), kept_in, kept_out
+
+        program, kept_in, kept_out = body.once(("pruned", n_consts, n_carry, tuple(used)), make)
+        counts = {"n_consts": sum(kept_in[:n_consts]), "n_carry": sum(kept_out[:n_carry])}
+        return {**params, "body": program, **counts}, _places(kept_in), _places(kept_out)
+
+
+def _places(flags: Sequence[bool]) -> list[int]:
+    return [k for k, f in enumerate(flags) if f]
 
 
 def _abstract(*avals: ShapedArray, **params: Any) -> tuple[ShapedArray, ...]:
@@ -273,8 +291,8 @@ class _Outside:
             env[v] = _one_later(env[successor], initial[v], params["reverse"])
             rows.add(v)
         self._compute(body.late, env, rows)
-        for k, v in body.sums.items():
-            final[k] = add(initial[body.carry[k]], reduce_sum(self._read_rows(v, env, rows), (0,)))
+        for k, added in body.sums.items():
+            final[k] = add(initial[body.carry[k]], reduce_sum(self._read_rows(added, env, rows), (0,)))
         ys = [self._read_rows(v, env, rows) for v in body.ys]
         return [*[final[k] for k in range(len(body.carry))], *ys]
 
@@ -300,7 +318,9 @@ class _Outside:
         x = atom.value if isinstance(atom, Literal) else env[atom]
         if isinstance(atom, Var) and atom in rows:
             return x
-        return broadcast_to(np.asarray(x) if isinstance(atom, Literal) else x, (self.params["length"], *atom.aval.shape))
+        return broadcast_to(
+            np.asarray(x) if isinstance(atom, Literal) else x, (self.params["length"], *atom.aval.shape)
+        )
 
 
 def _one_later(stacked: Any, initial: Any, reverse: bool) -> Any:

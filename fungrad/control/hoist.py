@@ -11,12 +11,21 @@ from fungrad.core.lowering import VIEW
 
 
 def hoisted(closed: ClosedJaxpr, consts: Sequence[Any]) -> tuple[ClosedJaxpr, list[Any]]:
-    """A body whose first arguments are these constants of a loop, without the equations that depend on them alone.
+    """A body that runs at least once, without what depends on its constants alone: that is computed here."""
+    found = invariants(closed, len(consts))
+    if found is None:
+        return closed, list(consts)
+    outer, inner = found
+    return inner, [*consts, *evaluate(outer, consts)]
 
-    Their results are computed here, and become constants of the loop. Views are cheap, and may be larger than what they
-    show: they stay unless a result that moves needs them.
+
+def invariants(closed: ClosedJaxpr, n: int) -> tuple[ClosedJaxpr, ClosedJaxpr] | None:
+    """The equations of a body that depend on its first n arguments alone, and the body that takes their results.
+
+    Its constants are those n, and then the results. Views are cheap, and may be larger than what they show: they stay
+    unless a result that moves needs them. None if there is nothing to move.
     """
-    jaxpr, n = closed.jaxpr, len(consts)
+    jaxpr = closed.jaxpr
     known: set[Var] = {*jaxpr.constvars, *jaxpr.invars[:n]}
     before, within = [], []
     for eqn in jaxpr.eqns:
@@ -28,7 +37,7 @@ def hoisted(closed: ClosedJaxpr, consts: Sequence[Any]) -> tuple[ClosedJaxpr, li
     made = {v: e for e in before for v in e.outputs}
     views = {e for e in before if e.primitive.lowering.memory == VIEW}
     if len(views) == len(before):
-        return closed, list(consts)
+        return None
     read = [v for e in within for v in e.inputs] + list(jaxpr.outvars)
     # Views that the loop reads are made within it.
     again: dict[Any, None] = {}
@@ -43,11 +52,10 @@ def hoisted(closed: ClosedJaxpr, consts: Sequence[Any]) -> tuple[ClosedJaxpr, li
             moved[v] = None
     results = list(moved)
     outer = ClosedJaxpr(Jaxpr(jaxpr.constvars, jaxpr.invars[:n], before, results), closed.consts)
-    values = evaluate(outer, consts)
     inner = Jaxpr(
         jaxpr.constvars,
         [*jaxpr.invars[:n], *results, *jaxpr.invars[n:]],
         [*[e for e in before if e in again], *within],
         jaxpr.outvars,
     )
-    return ClosedJaxpr(inner, closed.consts), [*consts, *values]
+    return outer, ClosedJaxpr(inner, closed.consts)

@@ -282,7 +282,7 @@ def scan_for(
         lambda body: tree.treedef_children(body.out_tree)[0],
         f,
     )
-    closed, consts = hoisted(body.closed, body.consts)
+    closed, consts = hoisted(body.closed, body.consts) if n else (body.closed, body.consts)
     outs = scan_p.bind(
         *consts,
         *values,

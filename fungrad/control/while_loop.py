@@ -17,15 +17,15 @@ import numpy as np
 
 from fungrad import tree
 from fungrad._util import describe_function, fun_name
-from fungrad.compile.emit import Executable
 from fungrad.compile.loop import build_while
 from fungrad.control.bodies import own, record_body, record_carry
 from fungrad.control.call import Program, jit_disabled
-from fungrad.control.hoist import hoisted
+from fungrad.control.hoist import hoisted, invariants
 from fungrad.control.loops import Params, with_carry
 from fungrad.control.repeat import COUNT, Repeated, record_tangent, repeat_p
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.evaluate import evaluate
+from fungrad.core.ir import ClosedJaxpr, Jaxpr
 from fungrad.core.leaves import check_callable
 from fungrad.core.lowering import NEW, Emission, Lowering
 from fungrad.core.primitive import Primitive, lower, record_abstract
@@ -34,7 +34,9 @@ from fungrad.core.trace import Application, Recording, newest
 from fungrad.errors import NonLinearError, TransformTypeError
 from fungrad.interpreters.batch import batch
 from fungrad.passes.activity import depends
+from fungrad.passes.prune import needed, read_by
 from fungrad.primitives.arithmetic import add
+from fungrad.primitives.comparison import logical_and
 from fungrad.primitives.reductions import reduce_any
 from fungrad.primitives.selection import where
 from fungrad.primitives.structural import broadcast_to, convert, reshape, zeros
@@ -60,6 +62,28 @@ class While(Primitive):
         if recording.abstract:
             return record_abstract(self, recording, operands, params)
         return self.record(recording, operands, params)
+
+    def pruned(self, used: list[bool], **params: Any) -> tuple[Params, list[int], list[int]]:
+        """The loop without carries that nothing reads, the condition neither."""
+        test, body = params["test"], params["body"]
+        n_test, n_body = params["n_test"], params["n_body"]
+
+        def make() -> Any:
+            by_test = [v in read_by(test.jaxpr) for v in test.jaxpr.invars[n_test:]]
+            wanted = [u or t for u, t in zip(used, by_test, strict=False)]
+            closed, kept_in, kept_out = needed(body.inlined(), n_body, len(by_test), wanted)
+            jaxpr = test.jaxpr
+            kept = [v for v, k in zip(jaxpr.invars[n_test:], kept_out, strict=True) if k]
+            invars = [*jaxpr.invars[:n_test], *kept]
+            smaller = Program(
+                ClosedJaxpr(Jaxpr(jaxpr.constvars, invars, jaxpr.eqns, jaxpr.outvars), test.closed.consts), test.name
+            )
+            return smaller, Program(closed, body.name), kept_in, kept_out
+
+        smaller, program, kept_in, kept_out = body.once(("pruned", test, n_test, n_body, tuple(used)), make)
+        new = {"test": smaller, "body": program, "n_test": n_test, "n_body": sum(kept_in[:n_body])}
+        operands = [*range(n_test), *[n_test + k for k, f in enumerate(kept_in) if f]]
+        return new, operands, [*[k for k, f in enumerate(kept_out) if f], len(kept_out)]
 
     def record(self, recording: Recording, operands: tuple[Any, ...], params: Params) -> Any:
         """Run the loop one level down and record the tangents of what it was: a body, repeated."""
@@ -134,7 +158,7 @@ class While(Primitive):
                 where(reshape(active, (axis.size, *(1,) * (typeof(o).ndim - 1))), n, o)
                 for n, o in zip(outs, carry, strict=True)
             ]
-            return [*new, _both(active, going(consts[:n_test], new)), add(counts, convert(active, COUNT.dtype))]
+            return [*new, logical_and(active, going(consts[:n_test], new)), add(counts, convert(active, COUNT.dtype))]
 
         batched_carry = [ShapedArray((axis.size, *a.shape), a.dtype) for a in body.out_avals]
         consts_avals = [*test.in_avals[:n_test], *body.in_avals[:n_body]]
@@ -181,10 +205,6 @@ def repeated(params: Params) -> Repeated:
     return body.once(("repeated", n_body), lambda: Repeated(body, n_body))  # type: ignore[no-any-return]
 
 
-def _both(x: Any, y: Any) -> Any:
-    return where(x, y, x)
-
-
 def _broadcast(xs: Sequence[Any], have: Sequence[bool], want: Sequence[bool], axis: Any) -> list[Any]:
     return [
         broadcast_to(x, (axis.size, *typeof(x).shape)) if w and not h else x
@@ -216,14 +236,25 @@ class _Loop:
             return [*outs, *evaluate(test.closed, [*test_consts, *outs])]
 
         avals = [*test.in_avals[:n_test], *body.in_avals]
-        program = Program(record_jaxpr("lax.while_loop", step, avals, body, of_user=False), body.name)
-        self.program = program
-        self.executable: Executable = build_while(program.optimized(), body.name, n_test + n_body, n_carry)
+        closed = record_jaxpr("lax.while_loop", step, avals, body, of_user=False)
+        n_consts = n_test + n_body
+        self.first: Program | None = None
+        """What does not change: computed before the first iteration, if there is one."""
+        found = invariants(closed, n_consts)
+        if found is not None:
+            self.first, closed = Program(found[0], body.name), found[1]
+            n_consts += len(found[0].out_avals)
+        self.executable = build_while(Program(closed, body.name).optimized(), body.name, n_consts, n_carry)
 
     def run(self, *operands: Any) -> tuple[Any, ...]:
         """The carry and the number of iterations."""
-        (go_on,) = self.test.run(*operands[: self.n_test], *operands[self.n_test + self.n_body :])
-        return self.executable.run(go_on, *operands)
+        n_consts = self.n_test + self.n_body
+        consts, carry = operands[:n_consts], operands[n_consts:]
+        (go_on,) = self.test.run(*operands[: self.n_test], *carry)
+        if not go_on:
+            return (*[np.array(x)[()] for x in carry], np.int64(0))
+        invariant = () if self.first is None else self.first.run(*consts)
+        return self.executable.run(go_on, *consts, *invariant, *carry)
 
 
 def _loop(params: Params) -> _Loop:
@@ -308,7 +339,7 @@ def while_for(transform: str, cond_fun: Callable[[Any], Any], body_fun: Callable
             f"fungrad.{transform}: {describe_function(cond_fun)} must return a boolean scalar, got "
             f"{', '.join(map(repr, test.out_avals)) or 'nothing'}; use np.all or np.any on arrays, != 0 on numbers"
         )
-    body_closed, body_consts = hoisted(body.closed, body.consts)
+    body_closed, body_consts = body.closed, body.consts  # it may never run
     test_closed, test_consts = hoisted(test.closed, test.consts)
     *outs, _ = while_p.bind(
         *test_consts,

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -140,6 +141,12 @@ def _primitive_named(name: str, module: str) -> Primitive:
 
 def record_abstract(prim: Primitive, recording: Recording, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
     """Append an application to an abstract recording and return tracers of the result's types."""
+    if recording.captured is not None:
+        thread, body, abstract, _ = recording.captured
+        if thread == threading.get_ident():
+            recording = body
+        elif not abstract:
+            return prim.record(recording, operands, params)
     ids = tuple([x.id if type(x) is Tracer and x.recording is recording else None for x in operands])
     avals = [x.value if i is not None else typeof(x) for x, i in zip(operands, ids, strict=True)]
     outs = prim.abstract(*avals, **params)

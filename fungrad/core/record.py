@@ -8,6 +8,8 @@ Functions here are flat: they take arrays and return a list of leaves. Pytrees a
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -15,8 +17,11 @@ import numpy as np
 
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Jaxpr, Literal, Var
-from fungrad.core.trace import Entry, Recording, Tracer
+from fungrad.core.trace import Entry, Recording, Tracer, capturing
 from fungrad.errors import UnexpectedTracerError
+
+_running = threading.local()
+"""The recordings of this thread in which functions run, oldest first."""
 
 FlatFunction = Callable[..., Sequence[Any]]
 
@@ -34,6 +39,13 @@ class Tape(NamedTuple):
     size: int
     recording: Recording
     out_values: list[Any]
+
+
+def _recordings() -> list[Recording]:
+    found: list[Recording] | None = getattr(_running, "recordings", None)
+    if found is None:
+        found = _running.recordings = []
+    return found
 
 
 def result_value(x: Any, recording: Recording) -> tuple[Any, int | None]:
@@ -55,9 +67,12 @@ def record_values(transform: str, fun: FlatFunction, values: Sequence[Any], user
     recording = Recording(False, transform, user_fun)
     tracers = [recording.new_input(v) for v in values]
     in_ids = [t.id for t in tracers]  # now: the function may assign to its arguments
+    running = _recordings()
+    running.append(recording)
     try:
         leaves = fun(*tracers)
     finally:
+        running.remove(recording)
         entries = recording.end()
     outs, out_ids, out_values = [], [], []
     for leaf in leaves:
@@ -75,18 +90,24 @@ def record_jaxpr(
     user_fun: Any,
     prune: bool = True,
     of_user: bool = True,
+    captures: bool = False,
 ) -> ClosedJaxpr:
     """Run ``fun`` on abstract tracers and close what it recorded over its constants.
 
     ``prune`` drops the equations that no result depends on (primitives have no effects). ``of_user`` is as for
-    `Recording`.
+    `Recording`. ``captures`` is for functions that may run never or many times: see `capturing`.
     """
     recording = Recording(True, transform, user_fun, of_user)
     tracers = [recording.new_input(a) for a in avals]
     inputs = [(t.id, a) for t, a in zip(tracers, avals, strict=True)]  # now: the function may assign to its arguments
+    running = _recordings()
+    outer = tuple(running) if captures else ()
+    running.append(recording)
     try:
-        leaves = [recording.constants.take(x) if of_user else x for x in fun(*tracers)]
+        with capturing(outer, recording) if captures else contextlib.nullcontext():
+            leaves = [recording.constants.take(x) if of_user else x for x in fun(*tracers)]
     finally:
+        running.remove(recording)
         entries = recording.end()
     return _close(recording, entries, inputs, leaves, prune)
 

@@ -4,9 +4,9 @@
 
     (x + a) + b  ->  x + (a + b)        (x * a) * b  ->  x * (a * b)        -(x * a)  ->  x * (-a)        a, b known
 
-The factors are those of the chain rule: a loop over tangents is left with one multiplication for each elementwise chain,
-and one residual. They are only gathered where ``factors`` says that the order is not the user's. Sums may be reordered
-anyway.
+The factors are those of the chain rule: a loop over tangents is left with one multiplication for each chain of
+elementwise functions, and one residual. They are only gathered where ``factors`` says that the order is not the
+user's. Sums may be reordered anyway.
 """
 
 from __future__ import annotations

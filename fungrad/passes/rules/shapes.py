@@ -10,7 +10,15 @@ from fungrad.core.ir import Atom, Equation, Literal
 from fungrad.core.primitive import PRIMITIVES
 from fungrad.primitives.arithmetic import mul_p, neg_p
 from fungrad.primitives.contraction import alphabet, contract_p
-from fungrad.primitives.structural import broadcast_to_p, reduce_sum_p, reshape_p, slice_p, transpose_p
+from fungrad.primitives.structural import (
+    broadcast_to_p,
+    concatenate_p,
+    reduce_sum_p,
+    reshape_p,
+    slice_p,
+    transpose_p,
+    unslice_p,
+)
 
 
 def _reshape(b: Any, eqn: Equation) -> Atom | None:
@@ -79,6 +87,35 @@ def _unslice(b: Any, eqn: Equation) -> Atom | None:
     (x,) = eqn.inputs
     shape = eqn.params["shape"]
     return x if x.aval.shape == shape and _is_everything(eqn.params["index"], shape) and not x.aval.weak else None
+
+
+def _tiles(b: Any, eqn: Equation) -> Atom | None:
+    # zeros with x added here, y there, ... until an axis is full -> concatenate(x, y, ...)
+    shape, dtype = eqn.outputs[0].aval.shape, eqn.outputs[0].aval.dtype
+    pieces: dict[tuple[int, int], Atom] = {}
+    axis = None
+    at: Any = eqn
+    while True:
+        index, piece = at.params["index"], at.inputs[-1]
+        cut = [k for k, i in enumerate(index) if i is not None]
+        if len(cut) != 1 or type(index[cut[0]]) is not tuple or index[cut[0]][2] != 1 or piece.aval.dtype != dtype:
+            return None
+        start, stop, _ = index[cut[0]]
+        if axis not in (None, cut[0]) or (start, stop) in pieces or len(pieces) > _PUTS:
+            return None
+        axis = cut[0]
+        pieces[start, stop] = piece
+        if at.primitive is unslice_p:
+            break
+        whole = at.inputs[0]
+        at = b.made_by(whole, "add_slice") or b.made_by(whole, "unslice")
+        if not at or not b.is_used_once(whole):
+            return None
+    ordered = sorted(pieces)
+    bounds = [0, *[stop for _, stop in ordered]]
+    if [start for start, _ in ordered] != bounds[:-1] or bounds[-1] != shape[axis]:
+        return None
+    return b.apply(concatenate_p, *[pieces[k] for k in ordered], dimension=axis)  # type: ignore[no-any-return]
 
 
 def _source_of_broadcast(b: Any, atom: Atom) -> Atom:
@@ -161,6 +198,7 @@ RULES: dict[str, list[Any]] = {
     "sum": [_sum],
     "slice": [_slice],
     "unslice": [_unslice],
+    "add_slice": [_tiles],
 }
 for _name, _primitive in PRIMITIVES.items():
     if isinstance(_primitive, Elementwise) or getattr(_primitive, "elementwise", False):
