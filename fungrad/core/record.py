@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fungrad.core.aval import ShapedArray, typeof
+from fungrad.core.capture import capturing
 from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Jaxpr, Literal, Var
-from fungrad.core.trace import Entry, Recording, Tracer, capturing
+from fungrad.core.trace import Entry, Recording, Tracer
 from fungrad.errors import UnexpectedTracerError
 
 _running = threading.local()

@@ -32,7 +32,7 @@ import itertools
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -89,35 +89,6 @@ class Freedom(NamedTuple):
     dtype: Any  # of the input
 
 
-class Captured(NamedTuple):
-    """What a recording is while the body of a loop or a branch is recorded: operations on its tracers belong there."""
-
-    thread: int
-    body: Recording
-    abstract: bool  # what it is otherwise
-    before: Captured | None
-
-
-@contextmanager
-def capturing(recordings: Iterable[Recording], body: Recording) -> Iterator[None]:
-    """Record in ``body`` what this thread does with tracers of these recordings.
-
-    A body may run never, or many times: also what it does with values of the outside alone is its own. Meanwhile the
-    recordings look abstract, which leads their operations to `record_abstract`.
-    """
-    thread = threading.get_ident()
-    outer = list(recordings)
-    for r in outer:
-        r.captured = Captured(thread, body, r.abstract, r.captured)
-        r.abstract = True
-    try:
-        yield
-    finally:
-        for r in outer:
-            assert r.captured is not None
-            r.abstract, r.captured = r.captured.abstract, r.captured.before
-
-
 class Recording:
     """One run of recording: its level, whether it is abstract, and the entries so far.
 
@@ -155,7 +126,8 @@ class Recording:
     def __init__(self, abstract: bool, transform: str, fun: Any, of_user: bool = True) -> None:
         self.level: float = _next_level()
         self.beneath: Recording | None = None
-        self.captured: Captured | None = None
+        self.captured: Any = None
+        """Where what is done with its tracers is recorded meanwhile, see `capture`."""
         self.is_beneath = False
         self.lock: Any = None
         self.abstract = abstract

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from fungrad.core.elementwise import Elementwise
 from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Jaxpr, Literal, Var
 from fungrad.passes.rules import contractions, linalg, pointwise, shapes
 
@@ -22,6 +23,14 @@ RULES: dict[str, list[Rule]] = {}
 for _table in (pointwise.RULES, shapes.RULES, contractions.RULES, linalg.RULES):
     for _name, _rules in _table.items():
         RULES.setdefault(_name, []).extend(_rules)
+
+
+def rules_of(primitive: Any) -> list[Rule]:
+    """The rules of a primitive, in the order in which they are tried: its own, then those of its kind."""
+    own = RULES.get(primitive.name, [])
+    if isinstance(primitive, Elementwise) or getattr(primitive, "elementwise", False):
+        return own + RULES["elementwise"]
+    return own
 
 
 class Builder:
@@ -52,7 +61,7 @@ class Builder:
 
     def add(self, eqn: Equation) -> Atom:
         """The result of an equation with one result, simplified."""
-        for rule in RULES.get(eqn.primitive.name, ()):
+        for rule in rules_of(eqn.primitive):
             found = rule(self, eqn)
             if found is not None:
                 assert found.aval.shape == eqn.outputs[0].aval.shape
@@ -75,7 +84,7 @@ def algebra(closed: ClosedJaxpr) -> ClosedJaxpr:
     for eqn in jaxpr.eqns:
         inputs = [same.get(a, a) if type(a) is Var else a for a in eqn.inputs]
         eqn = Equation(eqn.primitive, inputs, eqn.params, eqn.outputs, eqn.source)
-        if len(eqn.outputs) != 1 or eqn.primitive.name not in RULES:
+        if len(eqn.outputs) != 1 or not rules_of(eqn.primitive):
             builder.define(eqn)
             continue
         builder.source = eqn.source

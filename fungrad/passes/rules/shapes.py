@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from fungrad.core.elementwise import Elementwise, broadcast_shapes
+from fungrad.core.elementwise import broadcast_shapes
 from fungrad.core.ir import Atom, Equation, Literal
-from fungrad.core.primitive import PRIMITIVES
 from fungrad.primitives.arithmetic import mul_p, neg_p
 from fungrad.primitives.contraction import alphabet, contract_p
 from fungrad.primitives.structural import (
@@ -199,7 +198,5 @@ RULES: dict[str, list[Any]] = {
     "slice": [_slice],
     "unslice": [_unslice],
     "add_slice": [_tiles],
+    "elementwise": [_absorb_broadcasts],  # all functions of elements
 }
-for _name, _primitive in PRIMITIVES.items():
-    if isinstance(_primitive, Elementwise) or getattr(_primitive, "elementwise", False):
-        RULES[_name] = [_absorb_broadcasts]
