@@ -102,8 +102,8 @@ class While(Primitive):
         marked = with_carry({**params, "n_consts": n_body, "n_carry": len(app.ids) - n_test - n_body}, linear[n_test:])
         if depends(params["test"].jaxpr, [*linear[:n_test], *marked[n_body:]])[0]:
             raise NonLinearError(
-                f"the condition of a lax.while_loop over {params['body'].name} depends on its operands: the loop is not "
-                "linear in them"
+                f"the condition of a lax.while_loop over {params['body'].name} depends on what it is to be linear in: "
+                "it is not"
             )
         values = [zeros(typeof(x)) if s else x for x, s in zip(app.operands, linear, strict=True)]
         *_, count = self.bind(*values, **params)
