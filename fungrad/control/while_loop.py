@@ -30,7 +30,7 @@ from fungrad.core.leaves import check_callable
 from fungrad.core.lowering import NEW, Emission, Lowering
 from fungrad.core.primitive import Primitive, lower, record_abstract
 from fungrad.core.record import record_jaxpr
-from fungrad.core.trace import Application, Recording, newest
+from fungrad.core.trace import Application, Recording, Tracer, newest
 from fungrad.errors import NonLinearError, TransformTypeError
 from fungrad.interpreters.batch import batch
 from fungrad.passes.activity import depends
@@ -105,6 +105,12 @@ class While(Primitive):
                 f"the condition of a lax.while_loop over {params['body'].name} depends on what it is to be linear in: "
                 "it is not"
             )
+        for x, m, s in zip(app.operands[n_test:], marked, linear[n_test:], strict=True):
+            if m and not s and app.source is not None and (type(x) is Tracer or np.any(x)):
+                raise NonLinearError(
+                    "a lax.while_loop whose carry begins with a constant that is not zero is affine, not linear, in its "
+                    "operands"
+                )
         values = [zeros(typeof(x)) if s else x for x, s in zip(app.operands, linear, strict=True)]
         *_, count = self.bind(*values, **params)
         again = Application(
