@@ -108,8 +108,7 @@ class While(Primitive):
         for x, m, s in zip(app.operands[n_test:], marked, linear[n_test:], strict=True):
             if m and not s and app.source is not None and (type(x) is Tracer or np.any(x)):
                 raise NonLinearError(
-                    "a lax.while_loop whose carry begins with a constant that is not zero is affine, not linear, in its "
-                    "operands"
+                    "a lax.while_loop whose carry begins with a constant that is not zero is affine, not linear"
                 )
         values = [zeros(typeof(x)) if s else x for x, s in zip(app.operands, linear, strict=True)]
         *_, count = self.bind(*values, **params)

@@ -44,9 +44,7 @@ LONG = np.arange(100.0)
 
 def test_an_updated_carry_is_changed_where_it_is():
     """`c.at[i].set` on a carry that nothing reads afterwards writes one element: nothing is copied in the loop."""
-    executable, (c, ys) = scan_of(
-        lambda c, i: (lambda y: (c.at[i].set(y), y))(c[i - 1] + 1.0), (), (LONG,), np.int64(3)
-    )
+    executable, (c, ys) = scan_of(lambda c, i: (c.at[i].set(y := c[i - 1] + 1.0), y), (), (LONG,), np.int64(3))
     assert "copy" not in inside(executable)
     assert c[3] == 3.0
     assert np.array_equal(ys, [3.0] * 4)
@@ -112,7 +110,7 @@ def test_memory_does_not_grow_with_iterations():
 
 
 def test_arguments_and_results_are_apart():
-    """Nothing that is given is written to, no two results share memory, and a second call does not touch the first's."""
+    """Nothing that is given is written to, no two results share memory, nor with those of a second call."""
     init, w = LONG.copy(), LONG + 1
     body = optimize(fg.make_jaxpr(lambda w, c, d, x: (c.at[0].set(x), w, c, w))(w, init, init, 1.0))
     executable = build_scan(body, "body", 1, 2)
