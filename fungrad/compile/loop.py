@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from fungrad.compile.emit import Emitter, Executable
-from fungrad.compile.memory import updates_in_place
+from fungrad.compile.memory import deaths, updates_in_place
 from fungrad.compile.results import Stacks
 from fungrad.compile.schedule import Group
 from fungrad.compile.source import as_python, is_python
@@ -98,8 +98,24 @@ class LoopEmitter(Emitter):
             if not v.aval.shape or k in self.updated or k in self.in_rows:
                 continue
             if isinstance(v, Var) and v in writable and v not in self.given:
-                self.given[v] = f"n{k}"
-                self.buffered.append(k)
+                if self._may_replace(self.carry[k], v):
+                    self.given[v] = self.source.name(self.carry[k])
+                    self.updated.add(k)
+                else:
+                    self.given[v] = f"n{k}"
+                    self.buffered.append(k)
+
+    def _may_replace(self, old: Var, new: Var) -> bool:
+        """Whether nothing reads an old carry any more when the new one is written, or only what writes it."""
+        if old in self.jaxpr.outvars or self.jaxpr.outvars.count(new) > 1:
+            return False
+        dead = deaths([s.eqns for s in self.steps], self.owners, self.jaxpr.outvars)
+        last = max([k for k, gone in enumerate(dead) if old in gone], default=-1)
+        written = next(k for k, s in enumerate(self.steps) if any(new in e.outputs for e in s.eqns))
+        step = self.steps[written]
+        return last < written or (
+            last == written and not isinstance(step, Group) and step.eqn.primitive.lowering.pointwise
+        )
 
     def _writable(self) -> set[Any]:
         """The results that their equation can write into memory that it is given."""
@@ -201,8 +217,9 @@ class LoopEmitter(Emitter):
                 value = self.name(new)
             else:
                 value = f"{self.name(new)}.copy()"
-            targets.append(name)
-            values.append(value)
+            if value != name:
+                targets.append(name)
+                values.append(value)
         if targets:
             source.write(f"{', '.join(targets)} = {', '.join(values)}")
         if self.endless:

@@ -102,9 +102,8 @@ loop_p = Loop()
 class _Body:
     """The equations of a body by kind."""
 
-    def __init__(self, closed: ClosedJaxpr, n_consts: int, n_carry: int, length: int) -> None:
+    def __init__(self, closed: ClosedJaxpr, n_consts: int, n_carry: int) -> None:
         self.closed, self.jaxpr = closed, closed.jaxpr
-        self.length = length
         invars = self.jaxpr.invars
         self.consts = invars[:n_consts]
         self.carry = invars[n_consts : n_consts + n_carry]
@@ -175,13 +174,13 @@ class _Body:
         # One large product is no slower than many small ones.
         return eqn.primitive.name == "contract" or eqn_cost(eqn) < LONG
 
-    def gains(self) -> bool:
+    def gains(self, length: int) -> bool:
         """Whether there is something to move that is worth it."""
         moved = [e for e in (*self.constant, *self.early, *self.late) if e.primitive.lowering.memory != VIEW]
         summed = {v for v in self.sums.values() if isinstance(v, Var)}  # products of sums are not made one by one
         kept = [v for e in (*self.early, *self.late) for v in e.outputs if v not in summed]
         size = sum([v.aval.size * v.aval.dtype.itemsize for v in kept])
-        return bool(moved or self.sums) and size * self.length <= MOST
+        return bool(moved or self.sums) and size * length <= MOST
 
 
 def _is_short(aval: ShapedArray) -> bool:
@@ -193,7 +192,7 @@ def divided(params: Params) -> ClosedJaxpr:
     """A scan as a program in which only a loop over what needs the carry is left."""
     body: Program = params["body"]
     key = ("divided", *[(k, v) for k, v in params.items() if k != "body"])
-    return body.once(key, lambda: _divide(params))  # type: ignore[no-any-return]
+    return body.once(key, lambda: _divide({k: v for k, v in params.items() if k != "checkpoint"}))  # type: ignore[no-any-return]
 
 
 def _divide(params: Params) -> ClosedJaxpr:
@@ -203,22 +202,26 @@ def _divide(params: Params) -> ClosedJaxpr:
         *[a.strong() for a in program.in_avals[: n_consts + n_carry]],
         *[ShapedArray((length, *a.shape), a.dtype) for a in program.in_avals[n_consts + n_carry :]],
     ]
-    closed = simplify(program.inlined())
-    closed = gather(closed, [not n_consts <= k < n_consts + n_carry for k in range(len(avals))])
-    body = _Body(closed, n_consts, n_carry, length)
+    parts: _Outside = program.once(("parts", n_consts, n_carry), lambda: _Outside(program, n_consts, n_carry))
 
     def whole(*args: Any) -> Any:
         return loop_p.bind(*args, **params)
 
-    fun = _Outside(body, params).run if length and body.gains() else whole
+    def around(*args: Any) -> Any:
+        return parts.run(args, length, params["reverse"])
+
+    fun = around if length and parts.body.gains(length) else whole
     return record_jaxpr("lax.scan", fun, avals, program, of_user=False)
 
 
 class _Outside:
     """The program around the smaller loop, as a function of the operands of the scan."""
 
-    def __init__(self, body: _Body, params: Params) -> None:
-        self.body, self.params = body, params
+    def __init__(self, program: Program, n_consts: int, n_carry: int) -> None:
+        self.program = program
+        closed = simplify(program.inlined())
+        closed = gather(closed, [not n_consts <= k < n_consts + n_carry for k in range(len(program.in_avals))])
+        self.body = body = _Body(closed, n_consts, n_carry)
         late_reads = [a for e in body.late for a in e.inputs if isinstance(a, Var)]
         finals = [v for v in (*body.ys, *body.sums.values()) if isinstance(v, Var)]
         late_made = {v for e in body.late for v in e.outputs}
@@ -258,45 +261,43 @@ class _Outside:
         known = {*carry, *rows, *constvars}
         consts = [v for v in read if v not in known]
         jaxpr = Jaxpr(list(constvars), [*consts, *carry, *rows], eqns, results)
-        program: Program = self.params["body"]
-        return Program(ClosedJaxpr(jaxpr, list(constvars.values())), program.name), consts, rows
+        return Program(ClosedJaxpr(jaxpr, list(constvars.values())), self.program.name), consts, rows
 
-    def run(self, *args: Any) -> list[Any]:
+    def run(self, args: Sequence[Any], length: int, reverse: bool) -> list[Any]:
         """The results of the scan."""
-        body, params = self.body, self.params
-        length = params["length"]
+        body = self.body
         env: dict[Var, Any] = dict(zip(body.jaxpr.constvars, body.closed.consts, strict=True))
         env.update(zip(body.jaxpr.invars, args, strict=True))
         rows: set[Var] = set(body.rows)
-        self._compute(body.constant, env, rows)
-        self._compute(body.early, env, rows)
+        self._compute(body.constant, env, rows, length)
+        self._compute(body.early, env, rows, length)
         program, consts, loop_rows = self.loop
         outs: Sequence[Any] = []
         if self.carries or self.stacked:
             outs = loop_p.bind(
                 *[env[v] for v in consts],
                 *[env[body.carry[k]] for k in self.carries],
-                *[self._as_rows(env[v], v, rows) for v in loop_rows],
+                *[_as_rows(env[v], v, rows, length) for v in loop_rows],
                 body=program,
                 n_consts=len(consts),
                 n_carry=len(self.carries),
                 length=length,
-                reverse=params["reverse"],
+                reverse=reverse,
             )
         final = dict(zip(self.carries, outs, strict=False))
         initial = {v: env[v] for v in body.carry}
         env.update(zip(self.stacked, outs[len(self.carries) :], strict=True))
         rows.update(self.stacked)
         for v, successor in self.shifted.items():
-            env[v] = _one_later(env[successor], initial[v], params["reverse"])
+            env[v] = _one_later(env[successor], initial[v], reverse)
             rows.add(v)
-        self._compute(body.late, env, rows)
+        self._compute(body.late, env, rows, length)
         for k, added in body.sums.items():
-            final[k] = add(initial[body.carry[k]], reduce_sum(self._read_rows(added, env, rows), (0,)))
-        ys = [self._read_rows(v, env, rows) for v in body.ys]
+            final[k] = add(initial[body.carry[k]], reduce_sum(_read_rows(added, env, rows, length), (0,)))
+        ys = [_read_rows(v, env, rows, length) for v in body.ys]
         return [*[final[k] for k in range(len(body.carry))], *ys]
 
-    def _compute(self, eqns: list[Equation], env: dict[Var, Any], rows: set[Var]) -> None:
+    def _compute(self, eqns: list[Equation], env: dict[Var, Any], rows: set[Var], length: int) -> None:
         """Compute equations for all rows at once."""
         made = {v for e in eqns for v in e.outputs}
         read = dict.fromkeys([a for e in eqns for a in e.inputs if isinstance(a, Var) and a not in made])
@@ -307,20 +308,18 @@ class _Outside:
         if not any(flags):
             env.update(zip(outs, evaluate(closed, values), strict=True))
             return
-        results, batched = batch(closed, BatchAxis(self.params["length"], None), values, flags)
+        results, batched = batch(closed, BatchAxis(length, None), values, flags)
         env.update(zip(outs, results, strict=True))
         rows.update([v for v, b in zip(outs, batched, strict=True) if b])
 
-    def _as_rows(self, x: Any, v: Var, rows: set[Var]) -> Any:
-        return x if v in rows else broadcast_to(x, (self.params["length"], *typeof(x).shape))
 
-    def _read_rows(self, atom: Atom, env: dict[Var, Any], rows: set[Var]) -> Any:
-        x = atom.value if isinstance(atom, Literal) else env[atom]
-        if isinstance(atom, Var) and atom in rows:
-            return x
-        return broadcast_to(
-            np.asarray(x) if isinstance(atom, Literal) else x, (self.params["length"], *atom.aval.shape)
-        )
+def _as_rows(x: Any, v: Var, rows: set[Var], length: int) -> Any:
+    return x if v in rows else broadcast_to(x, (length, *typeof(x).shape))
+
+
+def _read_rows(atom: Atom, env: dict[Var, Any], rows: set[Var], length: int) -> Any:
+    x = np.asarray(atom.value) if isinstance(atom, Literal) else env[atom]
+    return x if isinstance(atom, Var) and atom in rows else broadcast_to(x, (length, *atom.aval.shape))
 
 
 def _one_later(stacked: Any, initial: Any, reverse: bool) -> Any:

@@ -26,6 +26,7 @@ def fori_loop(
     init_val: Any,
     *,
     unroll: int | bool | None = None,
+    checkpoint: str | int | None = None,
 ) -> Any:
     """Run ``carry = body_fun(i, carry)`` for ``i`` from ``lower`` to ``upper - 1``; return the last carry.
 
@@ -39,6 +40,8 @@ def fori_loop(
         A Python number takes the dtype that ``body_fun`` makes of it.
     unroll : int or bool, optional
         Accepted for compatibility.
+    checkpoint : "binomial", int or None
+        What reverse mode keeps, as for `scan`.
 
     Returns
     -------
@@ -75,14 +78,25 @@ def fori_loop(
             i, carry = state
             return add(i, dtype.type(1)), body_fun(i, carry)
 
-        return while_for("lax.fori_loop", lambda state: less(state[0], stop), step, (start, init_val))[1]
-    steps = np.arange(int(first), int(last), dtype=dtype)
+        return while_for("lax.fori_loop", lambda state: less(state[0], stop), step, (start, init_val), checkpoint)[1]
+    steps = range(int(first), int(last))
+    if checkpoint is None:
+
+        @functools.wraps(body_fun, updated=())
+        def turn(carry: Any, i: Any) -> tuple[Any, None]:
+            return body_fun(i, carry), None
+
+        rows = np.arange(steps.start, steps.stop, dtype=dtype)
+        return scan_for("lax.fori_loop", turn, init_val, rows)[0]
 
     @functools.wraps(body_fun, updated=())
-    def turn(carry: Any, i: Any) -> tuple[Any, None]:
-        return body_fun(i, carry), None
+    def count(state: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], None]:
+        i, carry = state
+        return (add(i, dtype.type(1)), body_fun(i, carry)), None
 
-    return scan_for("lax.fori_loop", turn, init_val, steps)[0]
+    # Not over the integers: all of them would be kept.
+    begin = dtype.type(int(first)), init_val
+    return scan_for("lax.fori_loop", count, begin, None, len(steps), checkpoint=checkpoint)[0][1]
 
 
 def _bound(what: str, x: Any) -> np.dtype[Any]:

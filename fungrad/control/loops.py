@@ -1,8 +1,9 @@
 """What is made of the body of a scan: its derivative, its transpose, its batched form.
 
-    params      ::= body, n_consts, n_carry, length, reverse
+    params      ::= body, n_consts, n_carry, length, reverse, checkpoint
     linear_form : params, active operands -> forward scan, scan of the tangents
     transposed  : params, linear operands -> the scan that runs the other way
+    joint       : params, active operands -> the scan of the carry and its tangents side by side
     split       : params, linear operands -> scan of the others, scan of the linear ones
     batched_body: params, batched operands -> body with a batch axis
 
@@ -36,8 +37,14 @@ class Residual(NamedTuple):
 
 
 def key_of(params: Params) -> tuple[Any, ...]:
-    """What distinguishes the scans of one body."""
-    return tuple([(k, v) for k, v in params.items() if k != "body"])
+    """What distinguishes what is made of one body: neither the number of rows nor the direction does."""
+    return params["n_consts"], params["n_carry"]
+
+
+def run_of(params: Params, turned: bool = False, checkpoint: bool = False) -> Params:
+    """How a scan is run, for one that is made of it; ``turned``: the other way."""
+    kept = params["checkpoint"] if checkpoint else None
+    return {"length": params["length"], "reverse": params["reverse"] != turned, "checkpoint": kept}
 
 
 def divide(closed: ClosedJaxpr, n_out: int, n_consts: int, n_carry: int) -> tuple[ClosedJaxpr, list[Residual]]:
@@ -76,7 +83,9 @@ class LinearScan(NamedTuple):
 def linear_form(params: Params, active: tuple[bool, ...]) -> LinearScan:
     """The derivative of a scan in the operands that are marked active; made once."""
     key = ("linear scan", active, *key_of(params))
-    return params["body"].once(key, lambda: _linearized(params, active))  # type: ignore[no-any-return]
+    form: LinearScan = params["body"].once(key, lambda: _linearized(params, active))
+    run = run_of(params)
+    return form._replace(forward={**form.forward, **run}, tangent={**form.tangent, **run})
 
 
 def with_carry(params: Params, marked: Sequence[bool], smoothly: bool = False) -> list[bool]:
@@ -122,10 +131,9 @@ def _linearized(params: Params, active: tuple[bool, ...]) -> LinearScan:
 
     avals = [tangent.in_avals[k] for k in order]
     program = Program(record_jaxpr("lax.scan", rearranged, avals, body, of_user=False), f"jvp({body.name})")
-    common = {"length": params["length"], "reverse": params["reverse"]}
     return LinearScan(
-        {"body": Program(closed, body.name), "n_consts": n_consts, "n_carry": n_carry, **common},
-        {"body": program, "n_consts": len(lead) + len(dots[0]), "n_carry": len(carry), **common},
+        {"body": Program(closed, body.name), "n_consts": n_consts, "n_carry": n_carry},
+        {"body": program, "n_consts": len(lead) + len(dots[0]), "n_carry": len(carry)},
         tuple([residuals[k] for k in lead]),
         tuple([residuals[k] for k in rows]),
         tuple(carry),
@@ -144,7 +152,8 @@ class Transposed(NamedTuple):
 def transposed(params: Params, linear: tuple[bool, ...], given: tuple[bool, ...]) -> Transposed:
     """The transpose in the linear operands, all carries among them, for cotangents of the results that are given."""
     key = ("transposed scan", linear, given, *key_of(params))
-    return params["body"].once(key, lambda: _make_transposed(params, linear, given))  # type: ignore[no-any-return]
+    form: Transposed = params["body"].once(key, lambda: _make_transposed(params, linear, given))
+    return form._replace(params={**form.params, **run_of(params, turned=True)})
 
 
 def _make_transposed(params: Params, linear: tuple[bool, ...], given: tuple[bool, ...]) -> Transposed:
@@ -184,10 +193,76 @@ def _make_transposed(params: Params, linear: tuple[bool, ...], given: tuple[bool
         "body": Program(closed, f"transpose({body.name})"),
         "n_consts": lead,
         "n_carry": n_carry + len(sums),
-        "length": params["length"],
-        "reverse": not params["reverse"],
     }
     return Transposed(new, tuple(sums), tuple(rows))
+
+
+class Joint(NamedTuple):
+    """A scan with its tangents beside it: consts, their tangents, carry, its tangents, xs, their tangents.
+
+    It returns the carry, its tangents, and the tangents of the ys; nothing is stacked for them.
+    """
+
+    params: Params
+    flags: tuple[bool, ...]  # the operands that have a tangent, or come to have one
+    groups: tuple[slice, slice, slice]  # the constants, the carry, the xs among the operands
+    carry: tuple[int, ...]
+    ys: tuple[int, ...]
+
+    def arranged(self, primals: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
+        """Primals, and tangents for those with a flag, in the order of the operands."""
+        dots = iter(tangents)
+        by_place = [next(dots) if f else None for f in self.flags]
+        found: list[Any] = []
+        for group in self.groups:
+            found += primals[group]
+            found += [t for t, f in zip(by_place[group], self.flags[group], strict=True) if f]
+        return found
+
+
+def joint(params: Params, active: tuple[bool, ...]) -> Joint:
+    """The scan with tangents for the operands that are marked active."""
+    key = ("joint scan", active, *key_of(params))
+    form: Joint = params["body"].once(key, lambda: _make_joint(params, active))
+    return form._replace(params={**form.params, **run_of(params, checkpoint=True)})
+
+
+def _make_joint(params: Params, active: tuple[bool, ...]) -> Joint:
+    body: Program = params["body"]
+    n_consts, n_carry = params["n_consts"], params["n_carry"]
+    flags = with_carry(params, active, smoothly=True)
+    form = body.linear_form(tuple(flags), gathered=True)
+    n_out, n_in = len(body.out_avals), len(flags)
+    groups = slice(0, n_consts), slice(n_consts, n_consts + n_carry), slice(n_consts + n_carry, n_in)
+    carry = [k for k, f in enumerate(flags[groups[1]]) if f]
+    ys = [p - n_carry for p in form.positions if p >= n_carry]
+
+    def step(*args: Any) -> list[Any]:
+        primals: list[Any] = []
+        dots: list[Any] = []
+        rest = list(args)
+        for group in groups:
+            size, n_dots = group.stop - group.start, sum(flags[group])
+            primals += rest[:size]
+            dots += rest[size : size + n_dots]
+            rest = rest[size + n_dots :]
+        results = evaluate(form.forward.closed, primals)
+        found = evaluate(form.tangent.closed, [*results[n_out:], *dots])
+        by_place = dict(zip(form.positions, found, strict=True))
+        carried = [by_place[k] if k in by_place else zeros(body.out_avals[k]) for k in carry]
+        return [*results[:n_carry], *carried, *[by_place[n_carry + k] for k in ys]]
+
+    avals: list[ShapedArray] = []
+    for group in groups:
+        avals += body.in_avals[group]
+        avals += [a.strong() for a, f in zip(body.in_avals[group], flags[group], strict=True) if f]
+    closed = record_jaxpr("lax.scan", step, avals, body, of_user=False)
+    new = {
+        "body": Program(closed, f"jvp({body.name})"),
+        "n_consts": n_consts + sum(flags[groups[0]]),
+        "n_carry": n_carry + len(carry),
+    }
+    return Joint(new, tuple(flags), groups, tuple(carry), tuple(ys))
 
 
 class Split(NamedTuple):
@@ -206,7 +281,9 @@ class Split(NamedTuple):
 def split(params: Params, linear: tuple[bool, ...]) -> Split:
     """The scan of the other operands, and the scan that is linear."""
     key = ("split scan", linear, *key_of(params))
-    return params["body"].once(key, lambda: _make_split(params, linear))  # type: ignore[no-any-return]
+    parts: Split = params["body"].once(key, lambda: _make_split(params, linear))
+    run = run_of(params)
+    return parts._replace(first={**parts.first, **run}, rest={**parts.rest, **run})
 
 
 def _make_split(params: Params, linear: tuple[bool, ...]) -> Split:
@@ -232,14 +309,12 @@ def _make_split(params: Params, linear: tuple[bool, ...]) -> Split:
     order += [*rows, *[len(residuals) + chosen.index(k) for k in chosen if k >= n_consts + n_carry]]
     j = rest.jaxpr
     rearranged = Jaxpr(j.constvars, [j.invars[k] for k in order], j.eqns, j.outvars)
-    common = {"length": params["length"], "reverse": params["reverse"]}
     return Split(
-        {"body": Program(closed, body.name), "n_consts": n_known_consts, "n_carry": n_known_carry, **common},
+        {"body": Program(closed, body.name), "n_consts": n_known_consts, "n_carry": n_known_carry},
         {
             "body": Program(ClosedJaxpr(rearranged, rest.consts), body.name),
             "n_consts": len(lead) + sum([k < n_consts for k in front]),
             "n_carry": sum([k >= n_consts for k in front]),
-            **common,
         },
         tuple(residuals),
         tuple([k if k < len(residuals) else None for k in order]),

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from fungrad.control.call import Program, call_p
-from fungrad.control.loops import Params, with_carry
+from fungrad.control.loops import Params, joint
 from fungrad.control.scan import scan_p
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.evaluate import evaluate
@@ -94,16 +94,18 @@ class Repeated(Family):
     body : Program
         consts, carry -> carry
     n_consts : int
+    checkpoint : str, int or None
+        As of `scan`.
     n_counts : int
     """
 
-    def __init__(self, body: Program, n_consts: int, n_counts: int = 0) -> None:
-        self.body, self.n_consts, self.n_counts = body, n_consts, n_counts
+    def __init__(self, body: Program, n_consts: int, checkpoint: Any = None, n_counts: int = 0) -> None:
+        self.body, self.n_consts, self.checkpoint, self.n_counts = body, n_consts, checkpoint, n_counts
         self._step: Program | None = None
         super().__init__()
 
     def __reduce__(self) -> Any:
-        return Repeated, (self.body, self.n_consts, self.n_counts)
+        return Repeated, (self.body, self.n_consts, self.checkpoint, self.n_counts)
 
     def params(self, n: int) -> Params:
         """Those of the scan."""
@@ -115,6 +117,7 @@ class Repeated(Family):
             "n_carry": len(self.body.out_avals),
             "length": n,
             "reverse": False,
+            "checkpoint": self.checkpoint,
         }
 
     def _masked_body(self) -> Program:
@@ -143,7 +146,7 @@ class Repeated(Family):
 
     def masked(self) -> Family:
         """With one more count."""
-        return Repeated(self.body, self.n_consts, self.n_counts + 1)
+        return Repeated(self.body, self.n_consts, self.checkpoint, self.n_counts + 1)
 
     def _derive(self, how: str, args: tuple[Any, ...]) -> Family:
         if how == "linear":
@@ -160,73 +163,31 @@ class Tangent(Family):
     def __init__(self, base: Repeated, active: tuple[bool, ...]) -> None:
         self.base, self.active = base, active
         params = base.params(1)
-        n_consts = params["n_consts"]
         rows = (False,) if base.n_counts else ()
-        self._flags = with_carry(params, [*active, *rows], smoothly=True)[: len(active)]
-        self.positions = tuple([k for k, f in enumerate(self._flags[n_consts:]) if f])
-        self._body = self._joint(params["body"], n_consts, rows)
+        self.positions = joint(params, (*active, *rows)).carry
         super().__init__()
 
     def __reduce__(self) -> Any:
         return Tangent, (self.base, self.active)
 
-    def _joint(self, body: Program, n_consts: int, rows: tuple[bool, ...]) -> Program:
-        """consts, their tangents, carry, its tangents, row -> carry, its tangents."""
-        form = body.linear_form((*self._flags, *rows))
-        n_out, n_in = len(body.out_avals), len(self._flags)
-        chosen = [k for k, f in enumerate(self._flags) if f]
-        n_dots = sum([k < n_consts for k in chosen])
-
-        def step(*args: Any) -> list[Any]:
-            consts, args = args[:n_consts], args[n_consts:]
-            const_dots, args = args[:n_dots], args[n_dots:]
-            carry, args = args[: n_in - n_consts], args[n_in - n_consts :]
-            dots, row = args[: len(self.positions)], args[len(self.positions) :]
-            results = evaluate(form.forward.closed, [*consts, *carry, *row])
-            outs, residuals = results[:n_out], results[n_out:]
-            found = evaluate(form.tangent.closed, [*residuals, *const_dots, *dots])
-            by_place = dict(zip(form.positions, found, strict=True))
-            return [*outs, *[by_place[k] if k in by_place else zeros(body.out_avals[k]) for k in self.positions]]
-
-        avals = [
-            *body.in_avals[:n_consts],
-            *[body.in_avals[k].strong() for k in chosen[:n_dots]],
-            *body.in_avals[n_consts:n_in],
-            *[body.in_avals[k].strong() for k in chosen[n_dots:]],
-            *body.in_avals[n_in:],
-        ]
-        closed = record_jaxpr("lax.while_loop", step, avals, body, of_user=False)
-        return Program(closed, f"jvp({body.name})")
-
     def make(self, n: int) -> Program:
         """A scan of the carry with its tangents."""
-        params = self.base.params(n)
-        n_consts, n_in = params["n_consts"], len(self._flags)
-        chosen = [k for k, f in enumerate(self._flags) if f]
+        n_in = len(self.active)
+        row = [np.arange(n)] if self.base.n_counts else []
+        form = joint(self.base.params(n), (*self.active, *[False] * len(row)))
         begins = [k for k, a in enumerate(self.active) if a]
-        n_dots = sum([k < n_consts for k in chosen])
 
         def run(*args: Any) -> Any:
             given = dict(zip(begins, args[n_in:], strict=True))
-            dots = [given[k] if k in given else zeros(typeof(args[k]).strong()) for k in chosen]
-            row = [np.arange(n)] if self.base.n_counts else []
-            outs = scan_p.bind(
-                *args[:n_consts],
-                *dots[:n_dots],
-                *args[n_consts:n_in],
-                *dots[n_dots:],
-                *row,
-                body=self._body,
-                n_consts=n_consts + n_dots,
-                n_carry=n_in - n_consts + len(self.positions),
-                length=n,
-                reverse=False,
-            )
-            return outs[n_in - n_consts :]
+            primals = [*args[:n_in], *row]
+            dots = [given[k] if k in given else zeros(typeof(primals[k])) for k, f in enumerate(form.flags) if f]
+            outs = scan_p.bind(*form.arranged(primals, dots), **form.params)
+            return outs[len(outs) - len(self.positions) :]
 
         operands = self.base.program(1).in_avals
         avals = [*operands, *[operands[k].strong() for k in begins]]
-        return Program(record_jaxpr("lax.while_loop", run, avals, self._body, of_user=False), self._body.name)
+        body: Program = form.params["body"]
+        return Program(record_jaxpr("lax.while_loop", run, avals, body, of_user=False), body.name)
 
     def masked(self) -> Family:
         """That of the masked body."""

@@ -18,6 +18,7 @@ import numpy as np
 
 from fungrad import tree
 from fungrad._util import describe_function, fun_name
+from fungrad.control.binomial import Reversed, linear_avals
 from fungrad.control.bodies import own, record_body, record_carry
 from fungrad.control.call import Program, jit_disabled
 from fungrad.control.fission import divided
@@ -25,8 +26,9 @@ from fungrad.control.hoist import hoisted
 from fungrad.control.loops import (
     Params,
     Residual,
+    Split,
     batched_body,
-    key_of,
+    joint,
     linear_form,
     split,
     transposed,
@@ -70,6 +72,8 @@ class Scan(Primitive):
     def record(self, recording: Recording, operands: tuple[Any, ...], params: Params) -> Any:
         """Run the forward scan one level down and record the scan of the tangents."""
         values, ids = lower(recording, operands)
+        if params["checkpoint"] is not None:
+            return self._record_joint(recording, values, ids, params)
         form = linear_form(params, tuple([i is not None for i in ids]))
         results = self.bind(*values, **form.forward)
         n_carry, n_out = params["n_carry"], len(params["body"].out_avals)
@@ -103,6 +107,31 @@ class Scan(Primitive):
             outs[k] = Tracer(recording, i, outs[k])
         return tuple(outs)
 
+    def _record_joint(
+        self, recording: Recording, values: Sequence[Any], ids: Sequence[int | None], params: Params
+    ) -> Any:
+        """Run the scan one level down and record that of the carry with its tangents: nothing is kept but operands."""
+        outs = list(self.bind(*values, **params))
+        form = joint(params, tuple([i is not None for i in ids]))
+        if not form.carry and not form.ys:
+            return tuple(outs)
+        take, n_carry = recording.constants.take, params["n_carry"]
+        known = [(None, take(x) if type(x) is Tracer else x) for x in values]
+        dots = [
+            (i, typeof(x).strong() if i is not None else zeros(typeof(x).strong()))
+            for i, x, f in zip(ids, values, form.flags, strict=True)
+            if f
+        ]
+        parts = form.arranged(known, dots)
+        out_avals = self.abstract(**form.params)
+        out_ids = tuple([recording.fresh() for _ in out_avals])
+        app = Application(tuple([i for i, _ in parts]), tuple([x for _, x in parts]), form.params, out_avals, None)
+        recording.append((self, out_ids, app))
+        positions = [*form.carry, *[n_carry + k for k in form.ys]]
+        for k, i in zip(positions, out_ids[n_carry:], strict=True):
+            outs[k] = Tracer(recording, i, outs[k])
+        return tuple(outs)
+
     def push(self, app: Application, tangents: Sequence[Any]) -> tuple[Any, ...]:
         """The tangents of the results of an application that is linear in its traced operands."""
         operands = [
@@ -118,25 +147,47 @@ class Scan(Primitive):
         marked = tuple(with_carry(app.params, linear))
         _check_zero([k for k, m in enumerate(marked) if m and not linear[k]], app)
         if all(marked[n_consts : n_consts + n_carry]):
-            bars = self._pull(app.params, app.operands, marked, cts)
+            bars = self.pull_linear(app.params, app.operands, marked, cts)
             return [bar if s else None for bar, s in zip(bars, linear, strict=True)]
         parts = split(app.params, marked)
         known = [x for x, s in zip(app.operands, marked, strict=True) if not s]
+        if app.params["checkpoint"] is not None:
+            moved = self._pull_again(app.params, parts, known, marked, cts)
+            return self._placed(moved, marked, linear)
         results = self.bind(*known, **parts.first)
         residuals = [known[r.place] if r.is_operand else results[r.place] for r in parts.residuals]
-        found = self._pull(
+        found = self.pull_linear(
             parts.rest,
             [None if k is None else residuals[k] for k in parts.known],
             tuple([k is None for k in parts.known]),
             [cts[k] for k in parts.outs],
         )
-        bars = [None] * len(linear)
-        moved = [bar for bar, k in zip(found, parts.known, strict=True) if k is None]
+        return self._placed([bar for bar, k in zip(found, parts.known, strict=True) if k is None], marked, linear)
+
+    def _placed(self, moved: Sequence[Any], marked: Sequence[bool], linear: Sequence[bool]) -> list[Any]:
+        """Cotangents of the marked operands, at their places; of those that are not linear there is none."""
+        bars: list[Any] = [None] * len(linear)
         for k, bar in zip([k for k, s in enumerate(marked) if s], moved, strict=True):
             bars[k] = bar if linear[k] else None
         return bars
 
-    def _pull(self, params: Params, operands: Sequence[Any], linear: tuple[bool, ...], cts: Sequence[Any]) -> list[Any]:
+    def _pull_again(
+        self, params: Params, parts: Split, known: Sequence[Any], marked: tuple[bool, ...], cts: Sequence[Any]
+    ) -> Sequence[Any]:
+        """The cotangents of the marked operands, with few carries kept."""
+        rest = [cts[k] for k in parts.outs]
+        n_carry = parts.rest["n_carry"]
+        seeds = [
+            zeros(a) if ct is None else ct for ct, a in zip(rest[:n_carry], parts.rest["body"].out_avals, strict=False)
+        ]
+        stacked = rest[n_carry:]
+        given = tuple([ct is not None for ct in stacked])
+        operands = [*known, *seeds, *[ct for ct in stacked if ct is not None]]
+        return reversed_p.bind(*operands, **params, linear=marked, given=given)  # type: ignore[no-any-return]
+
+    def pull_linear(
+        self, params: Params, operands: Sequence[Any], linear: tuple[bool, ...], cts: Sequence[Any]
+    ) -> list[Any]:
         """The same where all carries are linear; of linear operands nothing is asked."""
         n_consts, n_carry, body = params["n_consts"], params["n_carry"], params["body"]
         form = transposed(params, linear, (*[True] * n_carry, *[ct is not None for ct in cts[n_carry:]]))
@@ -187,7 +238,7 @@ def _check_zero(constant: Sequence[int], app: Application) -> None:
 def _run(*operands: Any, **params: Any) -> tuple[Any, ...]:
     """The loop, compiled with what can be computed for all iterations at once outside of it."""
     body: Program = params["body"]
-    key = ("scan alone", *key_of(params))
+    key = ("scan alone", *[(k, v) for k, v in params.items() if k != "body"])
     program = body.once(key, lambda: _alone(params))
     return program.run(*operands)  # type: ignore[no-any-return]
 
@@ -199,6 +250,28 @@ def _alone(params: Params) -> Program:
 scan_p = Scan()
 
 
+def _reverse_keeping(*operands: Any, **params: Any) -> list[Any]:
+    """What ``reversed`` computes, with the residuals of all iterations kept."""
+    linear: tuple[bool, ...] = params["linear"]
+    parts = split({**params, "checkpoint": None}, linear)
+    n_known, n_carry = len(linear) - sum(linear), parts.rest["n_carry"]
+    known, cts = operands[:n_known], list(operands[n_known:])
+    given = iter(cts[n_carry:])
+    results = scan_p.bind(*known, **parts.first)
+    residuals = [known[r.place] if r.is_operand else results[r.place] for r in parts.residuals]
+    bars = scan_p.pull_linear(
+        parts.rest,
+        [None if k is None else residuals[k] for k in parts.known],
+        tuple([k is None for k in parts.known]),
+        [*cts[:n_carry], *[next(given) if g else None for g in params["given"]]],
+    )
+    moved = [bar for bar, k in zip(bars, parts.known, strict=True) if k is None]
+    return [zeros(a) if bar is None else bar for bar, a in zip(moved, linear_avals(**params), strict=True)]
+
+
+reversed_p = Reversed(_reverse_keeping)
+
+
 def scan(
     f: Callable[..., Any],
     init: Any,
@@ -206,6 +279,7 @@ def scan(
     length: int | None = None,
     reverse: bool = False,
     unroll: int | bool = 1,
+    checkpoint: str | int | None = None,
 ) -> tuple[Any, Any]:
     """Run ``carry, y = f(carry, x)`` over the leading axis of ``xs``; return the last carry and the stacked ys.
 
@@ -224,6 +298,9 @@ def scan(
         Run from the last row to the first. Row k of ys belongs to row k of xs either way.
     unroll : int or bool
         Accepted for compatibility: the compiled loop has little overhead.
+    checkpoint : "binomial", int or None
+        What reverse mode keeps. None: the residuals of each iteration. "binomial": about log2(length) carries, from
+        which the others are computed again, each about as often. An integer: so many carries. See Notes.
 
     Returns
     -------
@@ -241,8 +318,14 @@ def scan(
 
     Notes
     -----
-    Reverse mode keeps, for each iteration, what the derivative of ``f`` needs. The loop is compiled, inside and outside
-    of `jit`; parts of it that do not depend on the carry are computed for all iterations at once.
+    Reverse mode keeps, for each iteration, what the derivative of ``f`` needs; with ``checkpoint`` it keeps carries at
+    chosen iterations and runs parts of the loop again, by the schedule that takes the fewest [1]_. Second derivatives
+    in reverse mode keep the residuals of each iteration in any case. The loop is compiled, inside and outside of `jit`;
+    parts of it that do not depend on the carry are computed for all iterations at once.
+
+    References
+    ----------
+    .. [1] A. Griewank and A. Walther, Algorithm 799: Revolve, ACM Trans. Math. Softw. 26 (2000) 19-45.
 
     Examples
     --------
@@ -253,13 +336,20 @@ def scan(
     np.float64(12.0)
     """
     check_callable("lax.scan", f)
-    return scan_for("lax.scan", f, init, xs, length, reverse)
+    return scan_for("lax.scan", f, init, xs, length, reverse, checkpoint)
 
 
 def scan_for(
-    transform: str, f: Callable[..., Any], init: Any, xs: Any, length: int | None = None, reverse: bool = False
+    transform: str,
+    f: Callable[..., Any],
+    init: Any,
+    xs: Any,
+    length: int | None = None,
+    reverse: bool = False,
+    checkpoint: str | int | None = None,
 ) -> tuple[Any, Any]:
     """`scan`, for the public function that messages are to name."""
+    check_checkpoint(transform, checkpoint)
     leaves, xs_tree = tree.flatten(xs)
     rows = arrays(transform, f, xs, leaves, "xs")
     n = row_count(transform, f, xs, rows, length)
@@ -292,9 +382,23 @@ def scan_for(
         n_carry=len(avals),
         length=n,
         reverse=bool(reverse),
+        checkpoint=checkpoint,
     )
     trees = tree.treedef_children(body.out_tree)
     return trees[0].unflatten(outs[: len(avals)]), trees[1].unflatten(outs[len(avals) :])
+
+
+def check_checkpoint(transform: str, checkpoint: Any) -> None:
+    """An error unless it is None, "binomial" or a positive integer."""
+    if checkpoint is None or checkpoint == "binomial":
+        return
+    if isinstance(checkpoint, bool) or not isinstance(checkpoint, int):
+        raise TransformTypeError(
+            f'fungrad.{transform}: checkpoint must be None, "binomial" or a number of carries to keep, got '
+            f"{checkpoint!r:.60}"
+        )
+    if checkpoint < 1:
+        raise TransformValueError(f"fungrad.{transform}: checkpoint must be at least 1, got {checkpoint}")
 
 
 def row_count(transform: str, f: Any, xs: Any, rows: Sequence[Any], length: Any) -> int:

@@ -23,6 +23,7 @@ from fungrad.control.call import Program, jit_disabled
 from fungrad.control.hoist import hoisted, invariants
 from fungrad.control.loops import Params, with_carry
 from fungrad.control.repeat import COUNT, Repeated, record_tangent, repeat_p
+from fungrad.control.scan import check_checkpoint
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.evaluate import evaluate
 from fungrad.core.ir import ClosedJaxpr, Jaxpr
@@ -81,7 +82,7 @@ class While(Primitive):
             return smaller, Program(closed, body.name), kept_in, kept_out
 
         smaller, program, kept_in, kept_out = body.once(("pruned", test, n_test, n_body, tuple(used)), make)
-        new = {"test": smaller, "body": program, "n_test": n_test, "n_body": sum(kept_in[:n_body])}
+        new = {**params, "test": smaller, "body": program, "n_test": n_test, "n_body": sum(kept_in[:n_body])}
         operands = [*range(n_test), *[n_test + k for k, f in enumerate(kept_in) if f]]
         return new, operands, [*[k for k, f in enumerate(kept_out) if f], len(kept_out)]
 
@@ -199,6 +200,7 @@ class While(Primitive):
             body=new_body,
             n_test=0,
             n_body=len(consts),
+            checkpoint=params["checkpoint"],
         )
         return (*outs, counts)
 
@@ -206,8 +208,9 @@ class While(Primitive):
 def repeated(params: Params) -> Repeated:
     """The body of a loop, as what is repeated."""
     body: Program = params["body"]
-    n_body = params["n_body"]
-    return body.once(("repeated", n_body), lambda: Repeated(body, n_body))  # type: ignore[no-any-return]
+    n_body, checkpoint = params["n_body"], params["checkpoint"]
+    key = ("repeated", n_body, checkpoint)
+    return body.once(key, lambda: Repeated(body, n_body, checkpoint))  # type: ignore[no-any-return]
 
 
 def _broadcast(xs: Sequence[Any], have: Sequence[bool], want: Sequence[bool], axis: Any) -> list[Any]:
@@ -279,7 +282,13 @@ def _text(e: Emission, out: str | None, *names: str, **params: Any) -> str:
 while_p = While()
 
 
-def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init_val: Any) -> Any:
+def while_loop(
+    cond_fun: Callable[[Any], Any],
+    body_fun: Callable[[Any], Any],
+    init_val: Any,
+    *,
+    checkpoint: str | int | None = None,
+) -> Any:
     """Run ``carry = body_fun(carry)`` from ``init_val`` on while ``cond_fun(carry)`` is true; return the last carry.
 
     Parameters
@@ -290,6 +299,8 @@ def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], i
         Of the carry; returns the next one, of the same tree, shapes and dtypes. Both are recorded once.
     init_val : pytree of arrays
         A Python number takes the dtype that ``body_fun`` makes of it.
+    checkpoint : "binomial", int or None
+        What reverse mode keeps, as for `scan`.
 
     Returns
     -------
@@ -320,11 +331,18 @@ def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], i
     """
     check_callable("lax.while_loop", cond_fun)
     check_callable("lax.while_loop", body_fun)
-    return while_for("lax.while_loop", cond_fun, body_fun, init_val)
+    return while_for("lax.while_loop", cond_fun, body_fun, init_val, checkpoint)
 
 
-def while_for(transform: str, cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init_val: Any) -> Any:
+def while_for(
+    transform: str,
+    cond_fun: Callable[[Any], Any],
+    body_fun: Callable[[Any], Any],
+    init_val: Any,
+    checkpoint: str | int | None = None,
+) -> Any:
     """`while_loop`, for the public function that messages are to name."""
+    check_checkpoint(transform, checkpoint)
     if jit_disabled.get():
         carry = own(init_val)
         while cond_fun(carry):
@@ -354,5 +372,6 @@ def while_for(transform: str, cond_fun: Callable[[Any], Any], body_fun: Callable
         body=Program(body_closed, fun_name(body_fun)),
         n_test=len(test_consts),
         n_body=len(body_consts),
+        checkpoint=checkpoint,
     )
     return body.out_tree.unflatten(outs)
