@@ -357,8 +357,8 @@ class Tracer:
                 f"the truth value of a traced array of type {value!r} is not known at {here()}, because "
                 f"{self.recording_that_hides().describe()} records without values. "
                 "Instead of `if`/`while`/`and`/`or`/`min`/`max`/`assert` on it use np.where(condition, a, b), "
-                "np.logical_and/or, np.minimum/maximum, or fungrad.lax.cond and fungrad.lax.while_loop on functions; or "
-                f"{self.recording_that_hides().way_out()}."
+                "np.logical_and/or, np.minimum/maximum, or fungrad.lax.cond and fungrad.lax.while_loop of functions; "
+                f"or {self.recording_that_hides().way_out()}."
             )
         return bool(value)
 
