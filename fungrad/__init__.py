@@ -5,13 +5,19 @@ written with ``import numpy as np``; arguments and results may be pytrees (neste
 arrays.
 """
 
-from fungrad import errors, lax, numpy, testing, tree, tree_util
+from fungrad import custom_batching, custom_derivatives, errors, lax, numpy, testing, tree, tree_util
+from fungrad.control.custom_gradient import closure_convert, custom_gradient, linear_call
+from fungrad.control.custom_jvp import custom_jvp
+from fungrad.control.custom_vjp import custom_vjp
+from fungrad.control.custom_vmap import custom_vmap, sequential_vmap
+from fungrad.control.symbolic_zero import CustomVJPPrimal, SymbolicZero
 from fungrad.core.aval import FLOAT0 as float0
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.aval import ShapedArray as ShapeDtypeStruct
 from fungrad.core.check import check as check_jaxpr
+from fungrad.core.elementwise import Elementwise, NoTangent
 from fungrad.core.ir import ClosedJaxpr, Equation, Jaxpr, Literal, Var
-from fungrad.core.primitive import Primitive
+from fungrad.core.primitive import General, Linear, Multilinear, Primitive
 from fungrad.core.show import show as show_jaxpr
 from fungrad.core.trace import Tracer
 from fungrad.primitives.collectives import axis_index, axis_size, pmax, pmean, pmin, psum
@@ -28,19 +34,33 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ClosedJaxpr",
+    "CustomVJPPrimal",
+    "Elementwise",
     "Equation",
+    "General",
     "Jaxpr",
+    "Linear",
     "Literal",
+    "Multilinear",
+    "NoTangent",
     "Partial",
     "Primitive",
     "ShapeDtypeStruct",
     "ShapedArray",
+    "SymbolicZero",
     "Tracer",
     "Var",
     "axis_index",
     "axis_size",
     "check_jaxpr",
     "clear_caches",
+    "closure_convert",
+    "custom_batching",
+    "custom_derivatives",
+    "custom_gradient",
+    "custom_jvp",
+    "custom_vjp",
+    "custom_vmap",
     "disable_jit",
     "elementwise_grad",
     "errors",
@@ -56,6 +76,7 @@ __all__ = [
     "jit",
     "jvp",
     "lax",
+    "linear_call",
     "linear_transpose",
     "linearize",
     "make_jaxpr",
@@ -64,6 +85,7 @@ __all__ = [
     "pmean",
     "pmin",
     "psum",
+    "sequential_vmap",
     "show_jaxpr",
     "stop_gradient",
     "testing",

@@ -14,6 +14,7 @@ __all__ = [
     "ConcretizationTypeError",
     "FungradError",
     "JaxprTypeError",
+    "MissingCustomRuleError",
     "MissingRuleError",
     "NonConcreteBooleanIndexError",
     "NonDifferentiableError",
@@ -74,6 +75,10 @@ class NonLinearError(FungradError, ValueError):
 
 class MissingRuleError(FungradError, NotImplementedError):
     """A primitive has no rule for the transform that reached it."""
+
+
+class MissingCustomRuleError(FungradError, AttributeError):
+    """A function with rules of its own was called before it was given them (``defjvp``, ``defvjp``, ``def_vmap``)."""
 
 
 class UnsupportedOperationError(FungradError, TypeError):

@@ -34,6 +34,7 @@ BUILTINS = {
     "AxisNameError": NameError,
     "ConcretizationTypeError": TypeError,
     "JaxprTypeError": TypeError,
+    "MissingCustomRuleError": AttributeError,
     "MissingRuleError": NotImplementedError,
     "NonConcreteBooleanIndexError": IndexError,
     "NonDifferentiableError": TypeError,

@@ -25,7 +25,7 @@ LAYERS = [
     {"primitives"},
     {"interpreters", "passes"},
     {"compile"},
-    {"control"},
+    {"control", "custom_batching", "custom_derivatives"},
     {"numpy", "scipy", "lax", "random"},
     {"transforms"},
     {"testing", "viz"},
@@ -239,6 +239,13 @@ TRANSFORMS = [
     "eval_jaxpr",
     "stop_gradient",
     "psum",
+    "custom_jvp",
+    "custom_vjp",
+    "custom_vmap",
+    "sequential_vmap",
+    "custom_gradient",
+    "closure_convert",
+    "linear_call",
 ]
 
 

@@ -47,11 +47,13 @@ class LinearForm(NamedTuple):
 
     ``forward`` returns the results and then the residuals. ``tangent`` takes the residuals and then the tangents of the
     active operands; it returns the tangents of the results at ``positions``, the others have none or zero ones.
+    If it ``takes_operands``, these stand in the place of residuals, and ``forward`` returns none.
     """
 
     forward: Program
     tangent: Program
     positions: tuple[int, ...]
+    takes_operands: bool = False
 
 
 class Program:
@@ -229,6 +231,10 @@ class Program:
             return self._batched(axis, flags)
         return self.once(("batched", axis, flags), lambda: self._batched(axis, flags))  # type: ignore[no-any-return]
 
+    def mapped(self, axis: Any, flags: tuple[bool, ...], operands: Sequence[Any]) -> Any:
+        """The results of the batched program for these operands."""
+        return call_p.bind(*operands, program=self.batched(axis, flags))
+
     def _batched(self, axis: Any, flags: tuple[bool, ...]) -> Program:
         def mapped(*args: Any) -> list[Any]:
             outs, batched = batch(self.closed, axis, args, flags)
@@ -276,6 +282,8 @@ class Call(Primitive):
         form = program.linear_form(tuple([i is not None for i in ids]))
         results = self.bind(*values, program=form.forward)
         outs, residuals = results[: len(program.out_avals)], results[len(program.out_avals) :]
+        if form.takes_operands:
+            residuals = tuple([recording.constants.take(v) for v in values])
         if not form.positions:
             return outs
         traced = [(i, typeof(v).strong()) for i, v in zip(ids, values, strict=True) if i is not None]
@@ -323,7 +331,7 @@ class Call(Primitive):
 
     def batch(self, axis: Any, batched: Sequence[bool], /, *operands: Any, **params: Any) -> Any:
         """A call of the batched program."""
-        return self.bind(*operands, program=params["program"].batched(axis, tuple(batched)))
+        return params["program"].mapped(axis, tuple(batched), operands)
 
 
 def _run(*operands: Any, program: Program) -> tuple[Any, ...]:

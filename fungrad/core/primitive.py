@@ -59,7 +59,8 @@ class Primitive:
         ``abstract(*avals, **params) -> ShapedArray`` (a tuple of them if ``multiple``).
     batch : callable, optional
         ``batch(axis, batched, *operands, **params)``: the result for operands of which those with
-        ``batched[i]`` carry a batch axis in front; the result carries it in front.
+        ``batched[i]`` carry a batch axis (of size ``axis.size``) in front; the result carries it in front. Without it
+        `vmap` applies the primitive to one example after the other.
     multiple : bool
         Whether it returns a tuple of arrays.
     lowering : Lowering, optional
@@ -80,11 +81,11 @@ class Primitive:
         multiple: bool = False,
         lowering: Lowering | None = None,
     ) -> None:
-        if name in PRIMITIVES:
-            raise ValueError(f"a primitive named {name!r} exists already")
-        PRIMITIVES[name] = self
         self.name = name
         self.module = _declaring_module()
+        if name in PRIMITIVES and not PRIMITIVES[name].module == self.module == "__main__":  # a cell may be run again
+            raise ValueError(f"a primitive named {name!r} exists already")
+        PRIMITIVES[name] = self
         self.impl = impl
         self._abstract = abstract
         self._batch = batch
@@ -105,6 +106,15 @@ class Primitive:
         if recording.abstract:
             return record_abstract(self, recording, operands, params)
         return self.record(recording, operands, params)
+
+    def __call__(self, *operands: Any, **params: Any) -> Any:
+        """Apply the primitive to what a user writes: arrays, numbers, lists of numbers, traced arrays."""
+        return self.bind(*[x if is_operand(x) else as_operand(x) for x in operands], **params)
+
+    @property
+    def has_batch(self) -> bool:
+        """Whether there is a batching rule."""
+        return self._batch is not None or type(self).batch is not Primitive.batch
 
     def record(self, recording: Recording, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Compute one level down and append the entry to a recording with values."""
@@ -297,9 +307,9 @@ class Linear(_Recorded):
         name: str,
         impl: Callable[..., Any],
         *,
-        abstract: Callable[..., Any],
+        abstract: Callable[..., Any] | None = None,
         transpose: Callable[..., Any],
-        batch: Callable[..., Any],
+        batch: Callable[..., Any] | None = None,
         linear_in: tuple[int, ...] | None = None,
         accumulate: Callable[..., None] | None = None,
         lowering: Lowering | None = None,
@@ -348,9 +358,9 @@ class Multilinear(_Recorded):
         name: str,
         impl: Callable[..., Any],
         *,
-        abstract: Callable[..., Any],
+        abstract: Callable[..., Any] | None = None,
         transposes: Sequence[Callable[..., Any]],
-        batch: Callable[..., Any],
+        batch: Callable[..., Any] | None = None,
         lowering: Lowering | None = None,
     ) -> None:
         super().__init__(name, impl, abstract=abstract, batch=batch, lowering=lowering)
@@ -390,9 +400,9 @@ class General(_Recorded):
         name: str,
         impl: Callable[..., Any],
         *,
-        abstract: Callable[..., Any],
+        abstract: Callable[..., Any] | None = None,
         jvp: Callable[..., Any],
-        batch: Callable[..., Any],
+        batch: Callable[..., Any] | None = None,
         multiple: bool = False,
         transpose: Callable[..., Any] | None = None,
         linear_in: tuple[int, ...] = (),

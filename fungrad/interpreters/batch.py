@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from fungrad.core.aval import typeof
+from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.elementwise import Elementwise
 from fungrad.core.evaluate import reads_last, rules_recording
 from fungrad.core.ir import Atom, ClosedJaxpr, Literal, Var
-from fungrad.primitives.structural import reshape
+from fungrad.primitives.structural import reshape, slice_, stack, zeros
 
 
 class BatchAxis(NamedTuple):
@@ -62,8 +62,10 @@ def batch(
             out = prim.bind(*align(operands, flags))
         elif prim.collective and eqn.params["axis_name"] == axis.name:
             out, mapped = prim.reduce_axis(operands[0]), False
-        else:
+        elif prim.has_batch or prim.kind == "primitive":
             out = prim.batch(axis, flags, *operands, **eqn.params)
+        else:
+            out = one_by_one(prim, axis, flags, operands, eqn.params)
         if prim.multiple:
             env.update({v: (o, mapped) for v, o in zip(eqn.outputs, out, strict=True)})
         else:
@@ -72,6 +74,26 @@ def batch(
             del env[var]
     results = [read(v) for v in jaxpr.outvars]
     return [x for x, _ in results], [b for _, b in results]
+
+
+def one_by_one(
+    prim: Any, axis: BatchAxis, batched: Sequence[bool], operands: Sequence[Any], params: dict[str, Any]
+) -> Any:
+    """Apply a primitive without a batching rule to one example after the other, and stack the results."""
+    rows = []
+    for i in range(axis.size):
+        example = [slice_(x, (i,)) if b else x for x, b in zip(operands, batched, strict=True)]
+        outs = prim.bind(*example, **params)
+        rows.append(outs if prim.multiple else (outs,))
+    if not rows:
+        avals = [
+            ShapedArray(a.shape[1:], a.dtype) if b else a for a, b in zip(map(typeof, operands), batched, strict=True)
+        ]
+        types = prim.abstract(*avals, **params)
+        found = [zeros(ShapedArray((0, *a.shape), a.dtype)) for a in (types if prim.multiple else (types,))]
+    else:
+        found = [stack(column) for column in zip(*rows, strict=True)]
+    return tuple(found) if prim.multiple else found[0]
 
 
 def align(operands: Sequence[Any], batched: Sequence[bool]) -> list[Any]:
