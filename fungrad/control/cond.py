@@ -43,6 +43,7 @@ class LinearCond(NamedTuple):
     tangent: Branches  # of the direct residuals, the slots and the tangents of the active operands
     direct: tuple[int, ...]  # the operands that are residuals as they are
     positions: tuple[int, ...]  # the results that have a tangent
+    owners: tuple[int, ...]  # for each slot the branch that it belongs to
 
 
 class Cond(Primitive):
@@ -73,8 +74,9 @@ class Cond(Primitive):
         branches: Branches = params["branches"]
         active = tuple([i is not None for i in ids[1:]])
         form = branches[0].once(("linear cond", active, branches[1:]), lambda: _linearized(branches, active))
-        results = self.bind(*values, branches=form.forward)
         n_out = len(branches[0].out_avals)
+        owners = (*params.get("owners", [None] * n_out), *form.owners)
+        results = self.bind(*values, branches=form.forward, owners=owners)
         outs = list(results[:n_out])
         if not form.positions:
             return tuple(outs)
@@ -126,10 +128,17 @@ class Cond(Primitive):
         branches: Branches = params["branches"]
         flags = tuple(batched[1:])
         if not batched[0]:
-            return self.bind(*operands, branches=tuple([b.batched(axis, flags) for b in branches]))
+            return self.bind(*operands, **{**params, "branches": tuple([b.batched(axis, flags) for b in branches])})
         index = operands[0]
         results = [call_p.bind(*operands[1:], program=b.batched(axis, flags)) for b in branches]
-        return tuple([_select(index, list(cases)) for cases in zip(*results, strict=True)])
+        # All linear branches will run for all examples: each on the residuals that are its own.
+        owners = params.get("owners", [None] * len(results[0]))
+        return tuple(
+            [
+                _select(index, list(cases)) if owner is None else cases[owner]
+                for cases, owner in zip(zip(*results, strict=True), owners, strict=True)
+            ]
+        )
 
 
 def _select(index: Any, cases: list[Any]) -> Any:
@@ -150,24 +159,20 @@ def _linearized(branches: Branches, active: tuple[bool, ...]) -> LinearCond:
     positions = sorted({p for f in forms for p in f.positions})
     direct: dict[int, None] = {}
     slots: list[ShapedArray] = []
+    owners: list[int] = []
     where_from: list[list[tuple[bool, int]]] = []  # for each residual of a branch: a direct one?, and its place
-    for form in forms:
+    for branch, form in enumerate(forms):
         jaxpr = form.forward.jaxpr
         place = {v: k for k, v in enumerate(jaxpr.invars)}
-        free = list(range(len(slots)))
         mine = []
         for v in jaxpr.outvars[n_out:]:
             if v in place:
                 direct[place[v]] = None
                 mine.append((True, place[v]))
                 continue
-            k = next((k for k in free if slots[k] == v.aval.strong()), None)
-            if k is None:
-                k = len(slots)
-                slots.append(v.aval.strong())
-            else:
-                free.remove(k)
-            mine.append((False, k))
+            mine.append((False, len(slots)))
+            slots.append(v.aval.strong())
+            owners.append(branch)
         where_from.append(mine)
     given = list(direct)
     dots = [k for k, a in enumerate(active) if a]
@@ -208,7 +213,11 @@ def _linearized(branches: Branches, active: tuple[bool, ...]) -> LinearCond:
     every = range(len(branches))
     assert all(k < n_in for k in given)
     return LinearCond(
-        tuple([forward(k) for k in every]), tuple([tangent(k) for k in every]), tuple(given), tuple(positions)
+        tuple([forward(k) for k in every]),
+        tuple([tangent(k) for k in every]),
+        tuple(given),
+        tuple(positions),
+        tuple(owners),
     )
 
 
@@ -230,11 +239,11 @@ def _transposed(
     return tuple([backward(k) for k in range(len(branches))]), tuple(positions)
 
 
-def _run(index: Any, *operands: Any, branches: Branches) -> tuple[Any, ...]:
+def _run(index: Any, *operands: Any, branches: Branches, owners: Any = None) -> tuple[Any, ...]:
     return branches[int(index)].run(*operands)
 
 
-def _text(e: Emission, out: str | None, index: str, *names: str, branches: Branches) -> str:
+def _text(e: Emission, out: str | None, index: str, *names: str, branches: Branches, owners: Any = None) -> str:
     runs = ", ".join([e.const(b.run, b.name) for b in branches])
     return f"({runs})[int({index})]({', '.join(names)})"
 
