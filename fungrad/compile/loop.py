@@ -107,9 +107,8 @@ class LoopEmitter(Emitter):
 
     def _may_replace(self, old: Var, new: Var) -> bool:
         """Whether nothing reads an old carry any more when the new one is written, or only what writes it."""
-        if any(old in self.owners.get(v, ()) for v in self.jaxpr.outvars if isinstance(v, Var)):
-            return False  # it, or a view of it, is a result
-        if self.jaxpr.outvars.count(new) > 1:
+        shown = {o for v in self.jaxpr.outvars if isinstance(v, Var) for o in self.owners.get(v, ())}
+        if old in shown or self.jaxpr.outvars.count(new) > 1:
             return False
         dead = deaths([s.eqns for s in self.steps], self.owners, self.jaxpr.outvars)
         last = max([k for k, gone in enumerate(dead) if old in gone], default=-1)
