@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.loops import XS, Counter, V, W, assert_no_alias, assert_same, py_scan
+from support.loops import XS, Counter, V, W, assert_no_alias, assert_same, put, py_scan
 
 import fungrad as fg
 import fungrad.numpy as fnp
@@ -480,3 +480,22 @@ def test_branches_of_a_body_do_not_run_for_other_rows():
     assert f(x) == np.log(2.0)
     assert_same(fg.grad(f)(x), np.array([0.0, 0.5]))
     assert_same(fg.jit(fg.grad(f))(x), np.array([0.0, 0.5]))
+
+
+@pytest.mark.xfail(
+    reason="a tangent that turns out to be zero is taken for a constant", strict=True
+)
+def test_tangents_that_are_zero_where_they_are_read():
+    """An element that does not depend on the carry, of an array that does: its tangent is no affine constant."""
+    constant = np.cos(np.arange(40.0))
+
+    def f(scan, c):
+        def body(c, x):
+            updated = put(constant, 12, c[0][0])
+            moved = put(np.broadcast_to(c[1].sum() * 0.1, (40,)), 5, updated[5], "add")
+            return (np.tanh(moved + c[0]), np.broadcast_to(c[1].sum() * 0.1, (40,))), x
+
+        return np.sum(scan(body, (c, c * 2), np.ones((3, 40)))[0][0])
+
+    c = np.sin(np.arange(40.0))
+    assert_same(fg.grad(lambda c: f(scan, c))(c), fg.grad(lambda c: f(py_scan, c))(c))
