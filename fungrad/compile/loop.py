@@ -246,9 +246,9 @@ class LoopEmitter(Emitter):
         if not isinstance(new, Var) or self.owners.get(new) != (new,):
             return False
         made = {v: e for e in self.jaxpr.eqns for v in e.outputs}
-        return (
-            new not in self.given and made[new].primitive.lowering.memory == NEW and self.jaxpr.outvars.count(new) == 1
-        )
+        if new in self.given or new not in made:  # what is an argument or a constant of the body is not new
+            return False
+        return made[new].primitive.lowering.memory == NEW and self.jaxpr.outvars.count(new) == 1
 
     def _final(self) -> list[str]:
         source = self.source

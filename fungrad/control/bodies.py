@@ -169,3 +169,12 @@ def _first_difference(a: Any, b: Any) -> str:
             if path not in others:
                 return f"; only the {place} has a leaf {path or 'that is the tree itself'}"
     return ""
+
+
+def own(values: Any) -> Any:
+    """A pytree with arrays in memory of their own: a body that runs as it is written may assign to what it is given."""
+    return tree.map(_own, values)
+
+
+def _own(x: Any) -> Any:
+    return x.copy() if isinstance(x, np.ndarray) else x.again() if type(x) is Tracer else x

@@ -27,7 +27,7 @@ from fungrad.core.lowering import UNKNOWN, Emission, Lowering
 from fungrad.core.primitive import Primitive, lower, record_abstract
 from fungrad.core.record import record_jaxpr
 from fungrad.core.trace import Application, Recording, Tracer, known_value, newest
-from fungrad.errors import TransformTypeError, TransformValueError
+from fungrad.errors import NonLinearError, TransformTypeError, TransformValueError
 from fungrad.primitives.comparison import equal, not_equal
 from fungrad.primitives.extrema import maximum, minimum
 from fungrad.primitives.selection import where
@@ -107,6 +107,10 @@ class Cond(Primitive):
     def pull(self, app: Application, cts: Sequence[Any]) -> list[Any]:
         """The cotangents of the operands (None: zero) of an application that is linear in its traced operands."""
         branches: Branches = app.params["branches"]
+        if app.ids[0] is not None:
+            raise NonLinearError(
+                f"the predicate of a lax.cond over {branches[-1].name} depends on what it is to be linear in: it is not"
+            )
         linear = tuple([i is not None for i in app.ids[1:]])
         given = tuple([ct is not None for ct in cts])
         backward, positions = branches[0].once(
