@@ -95,7 +95,7 @@ class Program:
         return program, tuple([closed.consts[k] for k in traced])
 
     def __reduce__(self) -> Any:
-        return Program, (self.closed, self.name)
+        return Program, (self.closed, self.name), {"is_linear": self.is_linear}
 
     def __repr__(self) -> str:
         return f"<program {self.name} {self.in_avals} -> {self.out_avals}>"
@@ -119,6 +119,14 @@ class Program:
                 if made is None:
                     made = self._made[key] = make()
         return made
+
+    is_linear = False
+    """Whether it is linear in its tangents (or cotangents) by the way it was made: that need not be checked."""
+
+    def made_linear(self, linear: bool = True) -> Program:
+        """This program, which is linear by the way it was made."""
+        self.is_linear = linear
+        return self
 
     keeps_rules = False
     """Whether the derivative or the batched form is not that of the jaxpr: then a call stays a call in what is still to
@@ -209,7 +217,7 @@ class Program:
         known = [True] * n_in + [False] * len(chosen)
         joined = optimize(inline(closed))
         first, second = self.split(gather(joined, known, factors=True) if gathered else joined, known, n_out)
-        return LinearForm(first, second, tuple(positions))
+        return LinearForm(first, second.made_linear(), tuple(positions))
 
     def transposed(self, linear: tuple[bool, ...], given: tuple[bool, ...]) -> tuple[Program, tuple[int, ...]]:
         """The transpose in the operands that are marked linear, for cotangents of the results that are given.
@@ -237,7 +245,10 @@ class Program:
                 if type(out) is Tracer and out.recording is recording:
                     bars[out.id] = ct if bars[out.id] is None else add(bars[out.id], ct)
             ids = {k: t.id for k, t in inputs.items()}
-            backward(recording.end(), bars, consume=True)
+            entries = recording.end()
+            if self.is_linear:  # an application without a source is not asked whether it adds a constant
+                entries = [(prim, i, app._replace(source=None)) for prim, i, app in entries]
+            backward(entries, bars, consume=True)
             results = []
             for k in chosen:
                 if bars[ids[k]] is not None:
@@ -247,7 +258,7 @@ class Program:
 
         avals = [*[self.in_avals[k] for k in others], *[self.out_avals[k] for k in wanted]]
         closed = record_jaxpr("jit", pull, avals, self, of_user=False)
-        return self.derived(closed, f"transpose({self.name})"), tuple(positions)
+        return self.derived(closed, f"transpose({self.name})").made_linear(self.is_linear), tuple(positions)
 
     def batched(self, axis: Any, flags: tuple[bool, ...]) -> Program:
         """The program for operands of which those with a flag carry a batch axis in front; so do all results."""
@@ -269,7 +280,8 @@ class Program:
         avals = [
             ShapedArray((axis.size, *a.shape), a.dtype) if b else a for a, b in zip(self.in_avals, flags, strict=True)
         ]
-        return self.derived(record_jaxpr("jit", mapped, avals, self, of_user=False), f"vmap({self.name})")
+        closed = record_jaxpr("jit", mapped, avals, self, of_user=False)
+        return self.derived(closed, f"vmap({self.name})").made_linear(self.is_linear)
 
 
 def _fitted(t: Any, aval: ShapedArray) -> Any:

@@ -208,7 +208,7 @@ def _linearized(branches: Branches, active: tuple[bool, ...]) -> LinearCond:
             *[branches[k].in_avals[i].strong() for i in dots],
         ]
         name = f"jvp({branches[k].name})"
-        return Program(record_jaxpr("lax.cond", run, avals, branches[k], of_user=False), name)
+        return Program(record_jaxpr("lax.cond", run, avals, branches[k], of_user=False), name).made_linear()
 
     every = range(len(branches))
     return LinearCond(
@@ -233,7 +233,8 @@ def _transposed(
             found = dict(zip(mine, evaluate(program.closed, args), strict=True))
             return [found[p] if p in found else zeros(branches[k].in_avals[p].strong()) for p in positions]
 
-        return Program(record_jaxpr("lax.cond", run, program.in_avals, branches[k], of_user=False), program.name)
+        closed = record_jaxpr("lax.cond", run, program.in_avals, branches[k], of_user=False)
+        return Program(closed, program.name).made_linear(branches[k].is_linear)
 
     return tuple([backward(k) for k in range(len(branches))]), tuple(positions)
 

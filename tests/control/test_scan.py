@@ -482,7 +482,6 @@ def test_branches_of_a_body_do_not_run_for_other_rows():
     assert_same(fg.jit(fg.grad(f))(x), np.array([0.0, 0.5]))
 
 
-@pytest.mark.xfail(reason="a tangent that turns out to be zero is taken for a constant", strict=True)
 def test_tangents_that_are_zero_where_they_are_read():
     """An element that does not depend on the carry, of an array that does: its tangent is no affine constant."""
     constant = np.cos(np.arange(40.0))
