@@ -5,11 +5,17 @@ written with ``import numpy as np``; arguments and results may be pytrees (neste
 arrays.
 """
 
-from fungrad import custom_batching, custom_derivatives, errors, lax, numpy, testing, tree, tree_util
+import importlib
+import typing
+
+from fungrad import custom_batching, custom_derivatives, errors, numpy, testing, tree, tree_util
+from fungrad.control import policies as checkpoint_policies
+from fungrad.control.checkpoint import checkpoint, checkpoint_name, remat
 from fungrad.control.custom_gradient import closure_convert, custom_gradient, linear_call
 from fungrad.control.custom_jvp import custom_jvp
 from fungrad.control.custom_vjp import custom_vjp
 from fungrad.control.custom_vmap import custom_vmap, sequential_vmap
+from fungrad.control.residuals import print_saved_residuals, saved_residuals
 from fungrad.control.symbolic_zero import CustomVJPPrimal, SymbolicZero
 from fungrad.core.aval import FLOAT0 as float0
 from fungrad.core.aval import ShapedArray, typeof
@@ -29,6 +35,9 @@ from fungrad.transforms.products import hvp, jvp, linear_transpose, linearize, v
 from fungrad.transforms.stop import stop_gradient
 from fungrad.transforms.vectorize import vmap
 from fungrad.tree import Partial
+
+if typing.TYPE_CHECKING:
+    from fungrad import lax
 
 __version__ = "0.1.0"
 
@@ -53,6 +62,9 @@ __all__ = [
     "axis_index",
     "axis_size",
     "check_jaxpr",
+    "checkpoint",
+    "checkpoint_name",
+    "checkpoint_policies",
     "clear_caches",
     "closure_convert",
     "custom_batching",
@@ -84,7 +96,10 @@ __all__ = [
     "pmax",
     "pmean",
     "pmin",
+    "print_saved_residuals",
     "psum",
+    "remat",
+    "saved_residuals",
     "sequential_vmap",
     "show_jaxpr",
     "stop_gradient",
@@ -96,3 +111,10 @@ __all__ = [
     "vjp",
     "vmap",
 ]
+
+
+def __getattr__(name: str) -> typing.Any:
+    """Import ``lax`` when it is first used."""
+    if name == "lax":
+        return importlib.import_module("fungrad.lax")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,6 +6,8 @@ Programs are drawn by hypothesis from `fungrad.testing.programs`; the letters of
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -54,14 +56,30 @@ def test_every_route_to_the_jacobian(program: Program):
 )
 def test_words_with_jit(program: Program, word: list, compiled: list):
     """A word over the transforms, with jit before, between and after its letters, means what it does without."""
+    _check_word(program, word, compiled, fg.jit)
+
+
+@settings(max_examples=70)
+@given(
+    programs(shapes=SMALL, steps=(2, 1, 3, 4)),
+    st.lists(st.sampled_from(sorted(LETTERS)), min_size=1, max_size=2),
+    st.lists(st.booleans(), min_size=3, max_size=3),
+    st.sampled_from([fg.checkpoint, lambda f: fg.jit(fg.checkpoint(f)), lambda f: fg.checkpoint(fg.jit(f))]),
+)
+def test_words_with_checkpoint(program: Program, word: list, compiled: list, wrap: Any):
+    """The same with checkpoint in these places, compiled or not."""
+    _check_word(program, word, compiled, wrap)
+
+
+def _check_word(program: Program, word: list, places: list, wrap: Any) -> None:
     (x,) = program.args
-    f = fg.jit(program) if compiled[0] or not any(compiled) else program
+    f = wrap(program) if places[0] or not any(places) else program
     oracle = program
-    for name, here in zip(word, compiled[1:], strict=False):
+    for name, here in zip(word, places[1:], strict=False):
         letter, meaning = LETTERS[name]
         f, oracle = letter(f), meaning(oracle)
         if here:
-            f = fg.jit(f)
+            f = wrap(f)
         if name == "vmap":
             x = np.stack([x, 0.7 * x])
     assert_equal(f(x), oracle(x))

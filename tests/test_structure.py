@@ -221,6 +221,7 @@ def test_docstrings_run(name):
 
 
 TRANSFORMS = [
+    "checkpoint",
     "grad",
     "value_and_grad",
     "elementwise_grad",

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fungrad.compile.emit import Executable
+from fungrad.compile.executable import Executable
 from fungrad.compile.products import multiplications
 from fungrad.compile.schedule import Group
 from fungrad.core.aval import ShapedArray

@@ -1,6 +1,6 @@
-"""From a jaxpr to a Python function that calls NumPy.
+"""From a jaxpr to the source of a Python function that calls NumPy.
 
-    build : ClosedJaxpr -> Executable
+    emit : ClosedJaxpr -> source, names in it, plan of its memory
 
 The generated function takes the arguments of the jaxpr and returns a tuple of its results: new arrays (or NumPy
 scalars) that share memory neither with each other nor with anything else. Its intermediate arrays live in a workspace
@@ -9,16 +9,12 @@ that a call takes from a list of spare ones and puts back: two calls at the same
 
 from __future__ import annotations
 
-import linecache
-import sys
-import traceback
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from fungrad._util import describe_source
 from fungrad.compile.blocks import BlockLoop
 from fungrad.compile.executor import run_blocks, thread_count
 from fungrad.compile.memory import Slot, Workspace, deaths, owners_of, updates_in_place
@@ -32,13 +28,11 @@ from fungrad.core.lowering import NEW, VIEW
 from fungrad.primitives.contraction import product_of
 from fungrad.primitives.structural import broadcast_to_p
 
-SPARE = 2
-"""Workspaces that a program keeps between calls."""
-
 HEAVY = 1 << 12
 """Bytes of an array from which on it is worth a line to let it go."""
 
-_PROGRAM = "program"
+PROGRAM = "program"
+"""The name of the function in the source."""
 
 
 def copy_if_shared(x: Any, *others: Any) -> Any:
@@ -57,6 +51,9 @@ def _whole(owners: tuple[Var, ...], aval: ShapedArray) -> bool:
 
 class Emitter:
     """Writes the source of a program, and plans its memory."""
+
+    keeps_memory = True
+    """Whether memory of intermediate arrays and results is kept for the next call."""
 
     large = LARGE
     """Elements of an array from which on equations run block by block."""
@@ -297,7 +294,7 @@ class Emitter:
         if self._in_slot(out):
             return self._take_slot(out)
         source, dtype, shape = self.source, out.aval.dtype, out.aval.shape
-        if SMALLEST <= out.aval.size * dtype.itemsize <= LARGEST:
+        if self.keeps_memory and SMALLEST <= out.aval.size * dtype.itemsize <= LARGEST:
             self._assign(out, f"{source.const(Results(shape, dtype), 'result')}()")
         else:
             self._assign(out, f"{source.const(np.empty, 'empty')}({shape}, {source.const(dtype, dtype.name)})")
@@ -374,9 +371,13 @@ class Emitter:
 
     # results
 
+    def _foreign(self) -> set[Var]:
+        """The arrays whose memory is not the program's."""
+        return {*self.jaxpr.invars, *self.jaxpr.constvars}
+
     def _results(self) -> list[str]:
         """The text of each result; those that would share memory with something are copied."""
-        taken: set[Var] = {*self.jaxpr.invars, *self.jaxpr.constvars}
+        taken = self._foreign()
         memory = {v: e.primitive.lowering.memory for e in self.jaxpr.eqns for v in e.outputs}
         repeats: set[Atom] = set()  # broadcast views: one element stands at many places, and they are read-only
         for e in self.jaxpr.eqns:
@@ -421,7 +422,7 @@ class Emitter:
             source.sources.extend(functions.sources)
         source.indent = ""
         arguments = self._arguments()
-        source.write(f"def {_PROGRAM}({arguments}):")
+        source.write(f"def {PROGRAM}({arguments}):")
         source.indent = "    "
         uses_workspace = bool(self.workspace.views) or bool(self.loops)
         if uses_workspace:
@@ -450,8 +451,12 @@ class Emitter:
 
     def peak_bytes(self) -> int:
         """The most memory that a call takes beyond its arguments: workspace, scratch arrays, new arrays."""
+        return self.workspace_bytes() + self.peak
+
+    def workspace_bytes(self) -> int:
+        """The memory that a call takes from the start to the end: workspace and scratch arrays."""
         scratch = sum([loop.scratch.row_bytes() * loop.block * loop.threads(self.threads) for loop in self.loops])
-        return self.workspace.bytes + scratch + self.peak
+        return self.workspace.bytes + scratch
 
     def make_workspace(self) -> tuple[Any, ...]:
         """The memory of one call: the arrays of the slots and, for each group, scratch arrays for each thread."""
@@ -459,75 +464,7 @@ class Emitter:
         return (*self.workspace.allocate(), *scratch)
 
 
-class Executable:
-    """A compiled program.
+class Transient(Emitter):
+    """Writes a program that lets all memory go at the end of a call: the purpose of some is to use little."""
 
-    Attributes
-    ----------
-    text : str
-        The generated source.
-    call : callable
-        ``call(*arrays) -> tuple``.
-    """
-
-    def __init__(self, closed: ClosedJaxpr, name: str, safe: bool = False, make: type[Emitter] | Any = Emitter) -> None:
-        self.closed = closed
-        self.name = name
-        self._make = make
-        emitter: Emitter = make(closed, name, safe)
-        emitter.emit()
-        self.emitter = emitter
-        self.text = "\n".join(emitter.source.lines) + "\n"
-        self.filename = f"<fungrad.jit of {name} at {id(self):#x}>"
-        self._sources = emitter.source.sources
-        spare: list[Any] = []
-
-        def give_back(workspace: Any) -> None:
-            if len(spare) < SPARE:
-                spare.append(workspace)
-
-        namespace = emitter.source.namespace
-        namespace.update(take=spare.pop, give_back=give_back, make=emitter.make_workspace, safe=self._run_safe)
-        exec(compile(self.text, self.filename, "exec"), namespace)
-        self.call = namespace[_PROGRAM]
-        self._safe: Executable | None = None
-
-    def run(self, *args: Any) -> tuple[Any, ...]:
-        """The results; an exception says where in the user's code it comes from."""
-        done = False
-        try:
-            results = self.call(*args)
-            done = True
-        finally:
-            if not done:
-                self.annotate(sys.exception())
-        return results  # type: ignore[no-any-return]
-
-    def _run_safe(self, *args: Any) -> tuple[Any, ...]:
-        """The program with NumPy's scalars, for numbers at which Python's raise."""
-        if self._safe is None:
-            self._safe = Executable(self.closed, self.name, True, self._make)
-        return self._safe.call(*args)  # type: ignore[no-any-return]
-
-    def annotate(self, error: BaseException | None) -> None:
-        """Say in an exception where in the user's code the failing line comes from."""
-        for program in (self, self._safe):
-            if program is None or error is None:
-                continue
-            for frame, line in traceback.walk_tb(error.__traceback__):
-                if frame.f_code.co_filename == program.filename:
-                    linecache.cache[program.filename] = (
-                        len(program.text),
-                        None,
-                        program.text.splitlines(True),
-                        program.filename,
-                    )
-                    where = program._sources[line - 1] if line <= len(program._sources) else None
-                    if where is not None:
-                        error.add_note(f"in the compiled function {self.name}, at {describe_source(where)}")
-                        return
-
-
-def build(closed: ClosedJaxpr, name: str = "f") -> Executable:
-    """Compile a jaxpr."""
-    return Executable(closed, name)
+    keeps_memory = False

@@ -39,11 +39,15 @@ def thread_count() -> int:
     return os.cpu_count() or 1
 
 
+def _nothing(part: int, helper: int) -> None:
+    """The work of a job that is done."""
+
+
 class _Job:
     """Parts of a computation that any thread may take: ``work(k, helper)`` for each part k, by helper 0, 1, ..."""
 
     def __init__(self, work: Callable[[int, int], Any], parts: int) -> None:
-        self._work = work
+        self._work: Callable[[int, int], Any] = work
         self._parts = parts
         self._take = itertools.count().__next__
         self._lock = threading.Lock()
@@ -84,6 +88,7 @@ class _Job:
             waits = self._running > 0
         if waits:
             self._done.acquire()
+        self._work = _nothing  # a helper that has not yet woken up must not keep the arrays
         if self._error is not None:
             raise self._error
 

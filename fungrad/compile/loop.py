@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from fungrad.compile.emit import Emitter, Executable
+from fungrad.compile.emit import Emitter
+from fungrad.compile.executable import Executable
 from fungrad.compile.memory import deaths, updates_in_place
 from fungrad.compile.results import Stacks
 from fungrad.compile.schedule import Group
@@ -107,7 +108,8 @@ class LoopEmitter(Emitter):
 
     def _may_replace(self, old: Var, new: Var) -> bool:
         """Whether nothing reads an old carry any more when the new one is written, or only what writes it."""
-        if old in self.jaxpr.outvars or self.jaxpr.outvars.count(new) > 1:
+        shown = {o for v in self.jaxpr.outvars if isinstance(v, Var) for o in self.owners.get(v, ())}
+        if old in shown or self.jaxpr.outvars.count(new) > 1:
             return False
         dead = deaths([s.eqns for s in self.steps], self.owners, self.jaxpr.outvars)
         last = max([k for k, gone in enumerate(dead) if old in gone], default=-1)
@@ -244,9 +246,9 @@ class LoopEmitter(Emitter):
         if not isinstance(new, Var) or self.owners.get(new) != (new,):
             return False
         made = {v: e for e in self.jaxpr.eqns for v in e.outputs}
-        return (
-            new not in self.given and made[new].primitive.lowering.memory == NEW and self.jaxpr.outvars.count(new) == 1
-        )
+        if new in self.given or new not in made:  # what is an argument or a constant of the body is not new
+            return False
+        return made[new].primitive.lowering.memory == NEW and self.jaxpr.outvars.count(new) == 1
 
     def _final(self) -> list[str]:
         source = self.source

@@ -136,7 +136,7 @@ def _grown(number: ShapedArray, out: ShapedArray) -> ShapedArray:
     """The type of a Python number in the carry after it became ``out``."""
     if not number.weak or out.shape or (out.weak and out.dtype == number.dtype):
         return number
-    example = {"i": 0, "f": 0.0, "c": 0j}[number.dtype.kind]
+    example = {"b": False, "i": 0, "f": 0.0, "c": 0j}[number.dtype.kind]
     return ShapedArray((), np.result_type(out.dtype, example))
 
 
@@ -169,3 +169,12 @@ def _first_difference(a: Any, b: Any) -> str:
             if path not in others:
                 return f"; only the {place} has a leaf {path or 'that is the tree itself'}"
     return ""
+
+
+def own(values: Any) -> Any:
+    """A pytree with arrays in memory of their own: a body that runs as it is written may assign to what it is given."""
+    return tree.map(_own, values)
+
+
+def _own(x: Any) -> Any:
+    return x.copy() if isinstance(x, np.ndarray) else x.again() if type(x) is Tracer else x

@@ -18,12 +18,13 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-from fungrad._util import collection_paused
-from fungrad.compile.emit import Executable, build
+from fungrad._util import SourceInfo, collection_paused
+from fungrad.compile.emit import Emitter
+from fungrad.compile.executable import Executable, build
 from fungrad.core.aval import ShapedArray, is_inexact, typeof
-from fungrad.core.evaluate import evaluate
+from fungrad.core.evaluate import evaluate, rules_recording
 from fungrad.core.ir import ClosedJaxpr, Equation, Jaxpr, Var
-from fungrad.core.lowering import UNKNOWN, Emission, Lowering
+from fungrad.core.lowering import NEW, Emission, Lowering
 from fungrad.core.primitive import Primitive, lower, record_abstract
 from fungrad.core.record import record_jaxpr, record_values
 from fungrad.core.trace import Application, Recording, Tracer, newest
@@ -36,6 +37,7 @@ from fungrad.passes.optimize import optimize
 from fungrad.passes.partition import partition
 from fungrad.passes.prune import prune
 from fungrad.primitives.arithmetic import add
+from fungrad.primitives.naming import name_p
 from fungrad.primitives.structural import broadcast_to, convert, convert_p, zeros
 
 jit_disabled: ContextVar[bool] = ContextVar("fungrad_disable_jit", default=False)
@@ -93,7 +95,7 @@ class Program:
         return program, tuple([closed.consts[k] for k in traced])
 
     def __reduce__(self) -> Any:
-        return Program, (self.closed, self.name)
+        return Program, (self.closed, self.name), {"is_linear": self.is_linear}
 
     def __repr__(self) -> str:
         return f"<program {self.name} {self.in_avals} -> {self.out_avals}>"
@@ -118,12 +120,32 @@ class Program:
                     made = self._made[key] = make()
         return made
 
+    is_linear = False
+    """Whether it is linear in its tangents (or cotangents) by the way it was made: that need not be checked."""
+
+    def made_linear(self, linear: bool = True) -> Program:
+        """This program, which is linear by the way it was made."""
+        self.is_linear = linear
+        return self
+
     keeps_rules = False
     """Whether the derivative or the batched form is not that of the jaxpr: then a call stays a call in what is still to
     be differentiated or batched."""
 
     keeps_apart = False
     """Whether a call stays a call also in compiled programs, so that nothing is shared with what is around."""
+
+    emitter: type[Emitter] = Emitter
+    """What writes the compiled form."""
+
+    def derived(self, closed: ClosedJaxpr, name: str) -> Program:
+        """A program that is made of this one: its transpose, its batched form, itself with fewer results."""
+        return Program(closed, name)
+
+    def split(self, closed: ClosedJaxpr, known: Sequence[bool], n_first: int) -> tuple[Program, Program]:
+        """The program and its derivative in one, taken apart; see `partition`."""
+        first, second = partition(closed, known, n_first)
+        return Program(first, self.name), Program(second, f"jvp({self.name})")
 
     def optimized(self) -> ClosedJaxpr:
         """The jaxpr after the passes."""
@@ -139,7 +161,7 @@ class Program:
 
     def _compiled(self) -> Executable:
         with collection_paused():
-            return build(self.optimized(), self.name)
+            return build(self.optimized(), self.name, self.emitter)
 
     def run(self, *arrays: Any) -> tuple[Any, ...]:
         """Compute, on arrays."""
@@ -162,17 +184,27 @@ class Program:
         def joint(*args: Any) -> list[Any]:
             primals, tangents = args[:n_in], args[n_in:]
 
+            recording = rules_recording(primals)
+            sources: list[SourceInfo | None] = []  # of the entries
+
             def of_active(*xs: Any) -> list[Any]:
                 operands = list(primals)
                 for k, x in zip(chosen, xs, strict=True):
                     operands[k] = x
-                return evaluate(self.closed, operands)
+                entries = xs[0].recording.entries if xs else []
+                return evaluate(
+                    self.closed, operands, lambda eqn: sources.extend([eqn.source] * (len(entries) - len(sources)))
+                )
+
+            def note_source(k: int) -> None:
+                if recording is not None:
+                    recording.source = sources[k]
 
             outs, tape = record_values("jit", of_active, [primals[k] for k in chosen], self)
             known: list[Any] = [None] * tape.size
             for k, t in zip(tape.in_ids, tangents, strict=True):
                 known[k] = t
-            forward(tape.entries, known, tape.out_ids, consume=True)
+            forward(tape.entries, known, tape.out_ids, consume=True, before=note_source)
             results = []
             for k, (i, aval) in enumerate(zip(tape.out_ids, self.out_avals, strict=True)):
                 if i is not None and known[i] is not None and is_inexact(aval.dtype):
@@ -184,8 +216,8 @@ class Program:
         closed = record_jaxpr("jit", joint, avals, self, of_user=False)
         known = [True] * n_in + [False] * len(chosen)
         joined = optimize(inline(closed))
-        first, second = partition(gather(joined, known, factors=True) if gathered else joined, known, n_out)
-        return LinearForm(Program(first, self.name), Program(second, f"jvp({self.name})"), tuple(positions))
+        first, second = self.split(gather(joined, known, factors=True) if gathered else joined, known, n_out)
+        return LinearForm(first, second.made_linear(), tuple(positions))
 
     def transposed(self, linear: tuple[bool, ...], given: tuple[bool, ...]) -> tuple[Program, tuple[int, ...]]:
         """The transpose in the operands that are marked linear, for cotangents of the results that are given.
@@ -213,7 +245,10 @@ class Program:
                 if type(out) is Tracer and out.recording is recording:
                     bars[out.id] = ct if bars[out.id] is None else add(bars[out.id], ct)
             ids = {k: t.id for k, t in inputs.items()}
-            backward(recording.end(), bars, consume=True)
+            entries = recording.end()
+            if self.is_linear:  # an application without a source is not asked whether it adds a constant
+                entries = [(prim, i, app._replace(source=None)) for prim, i, app in entries]
+            backward(entries, bars, consume=True)
             results = []
             for k in chosen:
                 if bars[ids[k]] is not None:
@@ -223,7 +258,7 @@ class Program:
 
         avals = [*[self.in_avals[k] for k in others], *[self.out_avals[k] for k in wanted]]
         closed = record_jaxpr("jit", pull, avals, self, of_user=False)
-        return Program(closed, f"transpose({self.name})"), tuple(positions)
+        return self.derived(closed, f"transpose({self.name})").made_linear(self.is_linear), tuple(positions)
 
     def batched(self, axis: Any, flags: tuple[bool, ...]) -> Program:
         """The program for operands of which those with a flag carry a batch axis in front; so do all results."""
@@ -245,7 +280,8 @@ class Program:
         avals = [
             ShapedArray((axis.size, *a.shape), a.dtype) if b else a for a, b in zip(self.in_avals, flags, strict=True)
         ]
-        return Program(record_jaxpr("jit", mapped, avals, self, of_user=False), f"vmap({self.name})")
+        closed = record_jaxpr("jit", mapped, avals, self, of_user=False)
+        return self.derived(closed, f"vmap({self.name})").made_linear(self.is_linear)
 
 
 def _fitted(t: Any, aval: ShapedArray) -> Any:
@@ -260,7 +296,7 @@ class Call(Primitive):
     kind = "call"
 
     def __init__(self) -> None:
-        super().__init__("call", _run, multiple=True, lowering=Lowering(_call_text, UNKNOWN))
+        super().__init__("call", _run, multiple=True, lowering=Lowering(_call_text, NEW, temporary=_memory_of_call))
 
     def abstract(self, *avals: ShapedArray, **params: Any) -> tuple[ShapedArray, ...]:
         """The types of the program's results."""
@@ -279,16 +315,18 @@ class Call(Primitive):
         """Run the forward program one level down and record a call of the linear one."""
         program: Program = params["program"]
         values, ids = lower(recording, operands)
-        form = program.linear_form(tuple([i is not None for i in ids]))
-        results = self.bind(*values, program=form.forward)
-        outs, residuals = results[: len(program.out_avals)], results[len(program.out_avals) :]
-        if form.takes_operands:
-            residuals = tuple([recording.constants.take(v) for v in values])
+        active = tuple([i is not None for i in ids])
+        form = program.linear_form(active)
+        n_out = len(program.out_avals)
+        forward, arguments = program.once(("forward", active), lambda: without_arguments(form, n_out))
+        results = self.bind(*values, program=forward)
+        outs, computed = results[:n_out], iter(results[n_out:])
         if not form.positions:
             return outs
         traced = [(i, typeof(v).strong()) for i, v in zip(ids, values, strict=True) if i is not None]
         out_ids = tuple([recording.fresh() for _ in form.positions])
         take = recording.constants.take
+        residuals = [next(computed) if k is None else values[k] if active[k] else take(values[k]) for k in arguments]
         recording.append(
             (
                 self,
@@ -334,6 +372,25 @@ class Call(Primitive):
         return params["program"].mapped(axis, tuple(batched), operands)
 
 
+def without_arguments(form: LinearForm, n_out: int) -> tuple[Program, tuple[int | None, ...]]:
+    """The forward program without residuals that are arguments, and for each residual which argument it is, or None.
+
+    A program returns new arrays: what it was given it would copy.
+    """
+    program, jaxpr = form.forward, form.forward.jaxpr
+    if form.takes_operands:
+        return program, tuple(range(len(program.in_avals)))
+    place = {v: k for k, v in enumerate(jaxpr.invars) if v.aval.shape}
+    arguments = tuple([place.get(v) if isinstance(v, Var) else None for v in jaxpr.outvars[n_out:]])
+    has_rules = type(program) is not Program and type(program).derived is Program.derived
+    if has_rules or all(k is None for k in arguments):
+        return program, (None,) * len(arguments)
+    computed = [v for v, k in zip(jaxpr.outvars[n_out:], arguments, strict=True) if k is None]
+    outvars = [*jaxpr.outvars[:n_out], *computed]
+    closed = ClosedJaxpr(Jaxpr(jaxpr.constvars, jaxpr.invars, jaxpr.eqns, outvars), program.closed.consts)
+    return program.derived(closed, program.name), arguments
+
+
 def _run(*operands: Any, program: Program) -> tuple[Any, ...]:
     return program.run(*operands)
 
@@ -342,13 +399,19 @@ def _call_text(e: Emission, out: str | None, *names: str, program: Program) -> s
     return f"{e.const(program.run, program.name)}({', '.join(names)})"
 
 
+def _memory_of_call(*avals: ShapedArray, program: Program) -> int:
+    """What the program takes beside its results."""
+    results = sum([a.size * a.dtype.itemsize for a in program.out_avals if a.shape])
+    return max(0, program.executable().emitter.peak_bytes() - results)
+
+
 call_p = Call()
 
 
 def inline(closed: ClosedJaxpr, final: bool = False) -> ClosedJaxpr:
     """The jaxpr with the equations of called programs in the place of the calls.
 
-    Calls of programs with rules of their own stay, unless the jaxpr is ``final``: only to be computed.
+    Calls of programs with rules of their own stay, and so do names, unless the jaxpr is ``final``: only to be computed.
     """
 
     def expanded(eqn: Equation) -> ClosedJaxpr | None:
@@ -360,7 +423,7 @@ def inline(closed: ClosedJaxpr, final: bool = False) -> ClosedJaxpr:
         expand = getattr(eqn.primitive, "expand", None)
         return None if expand is None or not final else expand(**eqn.params)
 
-    if all(e.primitive is not call_p and not hasattr(e.primitive, "expand") for e in closed.eqns):
+    if not any(e.primitive in (call_p, name_p) or hasattr(e.primitive, "expand") for e in closed.eqns):
         return closed
     consts: dict[Var, Any] = dict(zip(closed.jaxpr.constvars, closed.consts, strict=True))
     eqns: list[Equation] = []
@@ -372,6 +435,9 @@ def inline(closed: ClosedJaxpr, final: bool = False) -> ClosedJaxpr:
     def expand(jaxpr: Jaxpr, env: dict[Var, Any]) -> None:
         for eqn in jaxpr.eqns:
             inputs = [read(a, env) for a in eqn.inputs]
+            if final and eqn.primitive is name_p:
+                env[eqn.outputs[0]] = inputs[0]
+                continue
             inner = expanded(eqn)
             if inner is None:
                 outputs = eqn.outputs if env is alias else [Var(v.aval) for v in eqn.outputs]

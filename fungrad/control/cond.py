@@ -1,6 +1,6 @@
 """cond, switch: one of several functions, chosen by a value that may not be known yet.
 
-    outs = cond[branches] index, operands
+    outs = cond[branches, owners] index, operands
 
 Where the index is known the branch runs as the Python function that it is, and nothing else does. Where it is not, all
 branches are recorded, and must return the same types. The derivative is a cond of the branches' derivatives: the
@@ -27,7 +27,7 @@ from fungrad.core.lowering import UNKNOWN, Emission, Lowering
 from fungrad.core.primitive import Primitive, lower, record_abstract
 from fungrad.core.record import record_jaxpr
 from fungrad.core.trace import Application, Recording, Tracer, known_value, newest
-from fungrad.errors import TransformTypeError, TransformValueError
+from fungrad.errors import NonLinearError, TransformTypeError, TransformValueError
 from fungrad.primitives.comparison import equal, not_equal
 from fungrad.primitives.extrema import maximum, minimum
 from fungrad.primitives.selection import where
@@ -39,7 +39,8 @@ Branches = tuple[Program, ...]
 class LinearCond(NamedTuple):
     """The derivative of a cond."""
 
-    forward: Branches  # results, then slots for residuals
+    forward: Branches  # results, then slots for the residuals of each
+    owners: tuple[int, ...]  # whose residual each slot is for
     tangent: Branches  # of the direct residuals, the slots and the tangents of the active operands
     direct: tuple[int, ...]  # the operands that are residuals as they are
     positions: tuple[int, ...]  # the results that have a tangent
@@ -73,8 +74,9 @@ class Cond(Primitive):
         branches: Branches = params["branches"]
         active = tuple([i is not None for i in ids[1:]])
         form = branches[0].once(("linear cond", active, branches[1:]), lambda: _linearized(branches, active))
-        results = self.bind(*values, branches=form.forward)
         n_out = len(branches[0].out_avals)
+        owners = params["owners"] or (None,) * n_out
+        results = self.bind(*values, branches=form.forward, owners=(*owners, *form.owners))
         outs = list(results[:n_out])
         if not form.positions:
             return tuple(outs)
@@ -84,7 +86,7 @@ class Cond(Primitive):
         app = Application(
             (*[None] * len(known), *[i for i, _ in traced]),
             (*[take(x) if type(x) is Tracer else x for x in known], *[a for _, a in traced]),
-            {"branches": form.tangent},
+            {"branches": form.tangent, "owners": tuple([owners[k] for k in form.positions])},
             form.tangent[0].out_avals,
             None,
         )
@@ -105,13 +107,17 @@ class Cond(Primitive):
     def pull(self, app: Application, cts: Sequence[Any]) -> list[Any]:
         """The cotangents of the operands (None: zero) of an application that is linear in its traced operands."""
         branches: Branches = app.params["branches"]
+        if app.ids[0] is not None:
+            raise NonLinearError(
+                f"the predicate of a lax.cond over {branches[-1].name} depends on what it is to be linear in: it is not"
+            )
         linear = tuple([i is not None for i in app.ids[1:]])
         given = tuple([ct is not None for ct in cts])
         backward, positions = branches[0].once(
             ("transposed cond", linear, given, branches[1:]), lambda: _transposed(branches, linear, given)
         )
         known = [x for x, s in zip(app.operands[1:], linear, strict=True) if not s]
-        outs = self.bind(app.operands[0], *known, *[ct for ct in cts if ct is not None], branches=backward)
+        outs = self.bind(app.operands[0], *known, *[ct for ct in cts if ct is not None], branches=backward, owners=None)
         bars: list[Any] = [None] * len(app.ids)
         for k, out in zip(positions, outs, strict=True):
             bars[1 + k] = out
@@ -122,10 +128,17 @@ class Cond(Primitive):
         branches: Branches = params["branches"]
         flags = tuple(batched[1:])
         if not batched[0]:
-            return self.bind(*operands, branches=tuple([b.batched(axis, flags) for b in branches]))
+            return self.bind(*operands, **{**params, "branches": tuple([b.batched(axis, flags) for b in branches])})
         index = operands[0]
         results = [call_p.bind(*operands[1:], program=b.batched(axis, flags)) for b in branches]
-        return tuple([_select(index, list(cases)) for cases in zip(*results, strict=True)])
+        # All branches run on all examples, in what is recorded of their tangents too: with residuals of their own.
+        owners = params["owners"] or [None] * len(results[0])
+        return tuple(
+            [
+                _select(index, list(cases)) if owner is None else cases[owner]
+                for cases, owner in zip(zip(*results, strict=True), owners, strict=True)
+            ]
+        )
 
 
 def _select(index: Any, cases: list[Any]) -> Any:
@@ -142,28 +155,24 @@ def _select(index: Any, cases: list[Any]) -> Any:
 
 def _linearized(branches: Branches, active: tuple[bool, ...]) -> LinearCond:
     forms = [b.linear_form(active) for b in branches]
-    n_in, n_out = len(active), len(branches[0].out_avals)
+    n_out = len(branches[0].out_avals)
     positions = sorted({p for f in forms for p in f.positions})
     direct: dict[int, None] = {}
     slots: list[ShapedArray] = []
     where_from: list[list[tuple[bool, int]]] = []  # for each residual of a branch: a direct one?, and its place
-    for form in forms:
+    owners: list[int] = []
+    for branch, form in enumerate(forms):
         jaxpr = form.forward.jaxpr
         place = {v: k for k, v in enumerate(jaxpr.invars)}
-        free = list(range(len(slots)))
         mine = []
         for v in jaxpr.outvars[n_out:]:
             if v in place:
                 direct[place[v]] = None
                 mine.append((True, place[v]))
-                continue
-            k = next((k for k in free if slots[k] == v.aval.strong()), None)
-            if k is None:
-                k = len(slots)
-                slots.append(v.aval.strong())
             else:
-                free.remove(k)
-            mine.append((False, k))
+                mine.append((False, len(slots)))
+                slots.append(v.aval.strong())
+                owners.append(branch)
         where_from.append(mine)
     given = list(direct)
     dots = [k for k, a in enumerate(active) if a]
@@ -199,12 +208,15 @@ def _linearized(branches: Branches, active: tuple[bool, ...]) -> LinearCond:
             *[branches[k].in_avals[i].strong() for i in dots],
         ]
         name = f"jvp({branches[k].name})"
-        return Program(record_jaxpr("lax.cond", run, avals, branches[k], of_user=False), name)
+        return Program(record_jaxpr("lax.cond", run, avals, branches[k], of_user=False), name).made_linear()
 
     every = range(len(branches))
-    assert all(k < n_in for k in given)
     return LinearCond(
-        tuple([forward(k) for k in every]), tuple([tangent(k) for k in every]), tuple(given), tuple(positions)
+        tuple([forward(k) for k in every]),
+        tuple(owners),
+        tuple([tangent(k) for k in every]),
+        tuple(given),
+        tuple(positions),
     )
 
 
@@ -221,16 +233,17 @@ def _transposed(
             found = dict(zip(mine, evaluate(program.closed, args), strict=True))
             return [found[p] if p in found else zeros(branches[k].in_avals[p].strong()) for p in positions]
 
-        return Program(record_jaxpr("lax.cond", run, program.in_avals, branches[k], of_user=False), program.name)
+        closed = record_jaxpr("lax.cond", run, program.in_avals, branches[k], of_user=False)
+        return Program(closed, program.name).made_linear(branches[k].is_linear)
 
     return tuple([backward(k) for k in range(len(branches))]), tuple(positions)
 
 
-def _run(index: Any, *operands: Any, branches: Branches) -> tuple[Any, ...]:
+def _run(index: Any, *operands: Any, branches: Branches, owners: Any) -> tuple[Any, ...]:
     return branches[int(index)].run(*operands)
 
 
-def _text(e: Emission, out: str | None, index: str, *names: str, branches: Branches) -> str:
+def _text(e: Emission, out: str | None, index: str, *names: str, branches: Branches, owners: Any) -> str:
     runs = ", ".join([e.const(b.run, b.name) for b in branches])
     return f"({runs})[int({index})]({', '.join(names)})"
 
@@ -370,7 +383,7 @@ def _choose(transform: str, index: Any, funs: Sequence[Callable[..., Any]], oper
         check_same(transform, results[0], other)
     closed, consts = with_consts(bodies)
     programs = tuple([Program(_converted(c, out_avals[0]), fun_name(f)) for c, f in zip(closed, funs, strict=True)])
-    outs = cond_p.bind(index, *consts, *values, branches=programs)
+    outs = cond_p.bind(index, *consts, *values, branches=programs, owners=None)
     return bodies[0].out_tree.unflatten(outs)
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from fungrad.compile.emit import Executable
+from fungrad.compile.executable import Executable
 from fungrad.compile.loop import build_scan
 from fungrad.compile.schedule import eqn_cost
 from fungrad.control.call import Program
@@ -130,7 +130,7 @@ class _Body:
                 continue
             x, y = eqn.inputs
             other = y if x is old else x if y is old else None
-            if _is_short(new.aval):
+            if _is_short(new.aval) or new.aval.dtype.kind not in "fc":  # a sum of integers has another dtype
                 continue
             if other is not None and other.aval.shape == new.aval.shape and other.aval.dtype == new.aval.dtype:
                 found[k] = other

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from fungrad.control.call import jit_disabled
-from fungrad.control.scan import scan
-from fungrad.control.while_loop import while_loop
+from fungrad.control.scan import scan_for
+from fungrad.control.while_loop import while_for
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.leaves import check_callable, is_operand
 from fungrad.core.trace import known_value
@@ -67,32 +67,36 @@ def fori_loop(
     """
     check_callable("lax.fori_loop", body_fun)
     dtype = np.result_type(*[_bound(what, x) for what, x in (("lower", lower), ("upper", upper))])
+    if dtype.kind == "f":  # NumPy has no integer for all of int64 and uint64
+        dtype = np.dtype(np.int64)
     first, last = known_value(lower), known_value(upper)
     if isinstance(first, ShapedArray) or isinstance(last, ShapedArray):
         start, stop = convert(lower, dtype), convert(upper, dtype)
 
+        @functools.wraps(body_fun, updated=())
         def step(state: tuple[Any, Any]) -> tuple[Any, Any]:
             i, carry = state
             return add(i, dtype.type(1)), body_fun(i, carry)
 
-        return while_loop(lambda state: less(state[0], stop), step, (start, init_val), checkpoint=checkpoint)[1]
+        return while_for("lax.fori_loop", lambda state: less(state[0], stop), step, (start, init_val), checkpoint)[1]
     steps = range(int(first), int(last))
-    if jit_disabled.get():
-        carry = init_val
-        for i in steps:
-            carry = body_fun(dtype.type(i), carry)
-        return carry
     if checkpoint is None:
-        return scan(
-            lambda carry, i: (body_fun(i, carry), None), init_val, np.arange(steps.start, steps.stop, dtype=dtype)
-        )[0]
 
+        @functools.wraps(body_fun, updated=())
+        def turn(carry: Any, i: Any) -> tuple[Any, None]:
+            return body_fun(i, carry), None
+
+        rows = np.arange(steps.start, steps.stop, dtype=dtype)
+        return scan_for("lax.fori_loop", turn, init_val, rows)[0]
+
+    @functools.wraps(body_fun, updated=())
     def count(state: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], None]:
         i, carry = state
         return (add(i, dtype.type(1)), body_fun(i, carry)), None
 
     # Not over the integers: all of them would be kept.
-    return scan(count, (dtype.type(int(first)), init_val), length=len(steps), checkpoint=checkpoint)[0][1]
+    begin = dtype.type(int(first)), init_val
+    return scan_for("lax.fori_loop", count, begin, None, len(steps), checkpoint=checkpoint)[0][1]
 
 
 def _bound(what: str, x: Any) -> np.dtype[Any]:

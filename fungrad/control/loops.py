@@ -131,6 +131,7 @@ def _linearized(params: Params, active: tuple[bool, ...]) -> LinearScan:
 
     avals = [tangent.in_avals[k] for k in order]
     program = Program(record_jaxpr("lax.scan", rearranged, avals, body, of_user=False), f"jvp({body.name})")
+    program.made_linear()
     return LinearScan(
         {"body": Program(closed, body.name), "n_consts": n_consts, "n_carry": n_carry},
         {"body": program, "n_consts": len(lead) + len(dots[0]), "n_carry": len(carry)},
@@ -190,7 +191,7 @@ def _make_transposed(params: Params, linear: tuple[bool, ...], given: tuple[bool
     ]
     closed = record_jaxpr("lax.scan", step, avals, body, of_user=False)
     new = {
-        "body": Program(closed, f"transpose({body.name})"),
+        "body": Program(closed, f"transpose({body.name})").made_linear(body.is_linear),
         "n_consts": lead,
         "n_carry": n_carry + len(sums),
     }
@@ -258,7 +259,7 @@ def _make_joint(params: Params, active: tuple[bool, ...]) -> Joint:
         avals += [a.strong() for a, f in zip(body.in_avals[group], flags[group], strict=True) if f]
     closed = record_jaxpr("lax.scan", step, avals, body, of_user=False)
     new = {
-        "body": Program(closed, f"jvp({body.name})"),
+        "body": Program(closed, f"jvp({body.name})").made_linear(),
         "n_consts": n_consts + sum(flags[groups[0]]),
         "n_carry": n_carry + len(carry),
     }
@@ -312,7 +313,7 @@ def _make_split(params: Params, linear: tuple[bool, ...]) -> Split:
     return Split(
         {"body": Program(closed, body.name), "n_consts": n_known_consts, "n_carry": n_known_carry},
         {
-            "body": Program(ClosedJaxpr(rearranged, rest.consts), body.name),
+            "body": Program(ClosedJaxpr(rearranged, rest.consts), body.name).made_linear(body.is_linear),
             "n_consts": len(lead) + sum([k < n_consts for k in front]),
             "n_carry": sum([k >= n_consts for k in front]),
         },
@@ -349,4 +350,4 @@ def _make_batched(params: Params, axis: Any, flags: tuple[bool, ...]) -> tuple[P
         ShapedArray((axis.size, *a.shape), a.dtype) if m else a for a, m in zip(body.in_avals, marked, strict=True)
     ]
     closed = record_jaxpr("lax.scan", mapped, avals, body, of_user=False)
-    return Program(closed, f"vmap({body.name})"), carries, wanted[n_carry:]
+    return Program(closed, f"vmap({body.name})").made_linear(body.is_linear), carries, wanted[n_carry:]

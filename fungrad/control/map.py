@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ from fungrad import tree
 from fungrad._util import fun_name
 from fungrad.control.bodies import record_body
 from fungrad.control.call import Program, call_p, jit_disabled
-from fungrad.control.scan import row_count, scan
+from fungrad.control.scan import row_count, scan_for
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.leaves import arrays, check_callable
 from fungrad.errors import TransformTypeError
@@ -49,7 +50,13 @@ def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> A
     if batch_size is not None and (not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1):
         raise TransformTypeError(f"fungrad.lax.map: batch_size must be a positive integer, got {batch_size!r:.60}")
     if batch_size is None or jit_disabled.get():
-        return scan(lambda _, x: ((), f(x)), (), xs)[1]
+
+        @functools.wraps(f, updated=())
+        def turn(carry: Any, x: Any) -> tuple[Any, Any]:
+            return carry, f(x)
+
+        return scan_for("lax.map", turn, (), xs)[1]
+
     leaves = tree.leaves(xs)
     rows = arrays("lax.map", f, xs, leaves, "xs")
     n = row_count("lax.map", f, xs, rows, None)
@@ -65,7 +72,7 @@ def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> A
     parts = []
     if whole:
         chunks = [reshape(slice_axis(x, 0, 0, done), (whole, batch_size, *typeof(x).shape[1:])) for x in rows]
-        outs = scan(lambda _, x: ((), batched(batch_size, x)), (), chunks)[1]
+        outs = scan_for("lax.map", lambda _, x: ((), batched(batch_size, x)), (), chunks)[1]
         parts.append([reshape(x, (done, *typeof(x).shape[2:])) for x in outs])
     if rest or not parts:
         parts.append(batched(rest, [slice_axis(x, 0, done, n) for x in rows]))

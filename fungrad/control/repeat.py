@@ -187,7 +187,7 @@ class Tangent(Family):
         operands = self.base.program(1).in_avals
         avals = [*operands, *[operands[k].strong() for k in begins]]
         body: Program = form.params["body"]
-        return Program(record_jaxpr("lax.while_loop", run, avals, body, of_user=False), body.name)
+        return Program(record_jaxpr("lax.while_loop", run, avals, body, of_user=False), body.name).made_linear()
 
     def masked(self) -> Family:
         """That of the masked body."""
@@ -227,7 +227,8 @@ class Derived(Family):
 
         (active,) = self.args
         avals = [*program.in_avals, *[a.strong() for a, s in zip(program.in_avals, active, strict=True) if s]]
-        return Program(record_jaxpr("lax.while_loop", run, avals, program, of_user=False), f"jvp({program.name})")
+        closed = record_jaxpr("lax.while_loop", run, avals, program, of_user=False)
+        return Program(closed, f"jvp({program.name})").made_linear()
 
     def masked(self) -> Family:
         """That of the masked base: the count is one more operand in front, neither active nor batched."""

@@ -19,7 +19,7 @@ import numpy as np
 from fungrad import tree
 from fungrad._util import describe_function, fun_name
 from fungrad.control.binomial import Reversed, linear_avals
-from fungrad.control.bodies import record_body, record_carry
+from fungrad.control.bodies import own, record_body, record_carry
 from fungrad.control.call import Program, jit_disabled
 from fungrad.control.fission import divided
 from fungrad.control.hoist import hoisted
@@ -38,7 +38,6 @@ from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.ir import ClosedJaxpr
 from fungrad.core.leaves import arrays, check_callable, path_of
 from fungrad.core.primitive import Primitive, lower, record_abstract
-from fungrad.core.record import record_jaxpr
 from fungrad.core.trace import Application, Recording, Tracer, newest
 from fungrad.errors import NonLinearError, TransformTypeError, TransformValueError
 from fungrad.primitives.structural import broadcast_to, moveaxis, zeros
@@ -245,14 +244,7 @@ def _run(*operands: Any, **params: Any) -> tuple[Any, ...]:
 
 
 def _alone(params: Params) -> Program:
-    body: Program = params["body"]
-    n = params["n_consts"] + params["n_carry"]
-    avals = [
-        *[a.strong() for a in body.in_avals[:n]],
-        *[ShapedArray((params["length"], *a.shape), a.dtype) for a in body.in_avals[n:]],
-    ]
-    closed = record_jaxpr("lax.scan", lambda *args: scan_p.bind(*args, **params), avals, body, of_user=False)
-    return Program(closed, f"scan({body.name})")
+    return Program(divided(params), f"scan({params['body'].name})")
 
 
 scan_p = Scan()
@@ -344,26 +336,39 @@ def scan(
     np.float64(12.0)
     """
     check_callable("lax.scan", f)
-    check_checkpoint("lax.scan", checkpoint)
+    return scan_for("lax.scan", f, init, xs, length, reverse, checkpoint)
+
+
+def scan_for(
+    transform: str,
+    f: Callable[..., Any],
+    init: Any,
+    xs: Any,
+    length: int | None = None,
+    reverse: bool = False,
+    checkpoint: str | int | None = None,
+) -> tuple[Any, Any]:
+    """`scan`, for the public function that messages are to name."""
+    check_checkpoint(transform, checkpoint)
     leaves, xs_tree = tree.flatten(xs)
-    rows = arrays("lax.scan", f, xs, leaves, "xs")
-    n = row_count("lax.scan", f, xs, rows, length)
-    if jit_disabled.get():
-        return _python_loop(f, init, xs_tree, rows, n, reverse)
+    rows = arrays(transform, f, xs, leaves, "xs")
+    n = row_count(transform, f, xs, rows, length)
     row_avals = [ShapedArray(a.shape[1:], a.dtype) for a in map(typeof, rows)]
     in_tree = tree.structure((init, xs))
 
     def check(out: Any) -> None:
         if not isinstance(out, (tuple, list)) or len(out) != 2:
             raise TransformTypeError(
-                f"fungrad.lax.scan: {describe_function(f)} must return a pair (carry, y), got {type(out).__name__}"
+                f"fungrad.{transform}: {describe_function(f)} must return a pair (carry, y), got {type(out).__name__}"
                 f"{f' of {len(out)}' if isinstance(out, (tuple, list)) else ''}. Return (carry, None) without outputs."
             )
 
+    if jit_disabled.get() and n:
+        return _python_loop(f, check, init, xs_tree, rows, n, reverse)
     values, avals, body = record_carry(
-        "lax.scan",
+        transform,
         init,
-        lambda carry: record_body("lax.scan", f, in_tree, [*carry, *row_avals], check),
+        lambda carry: record_body(transform, f, in_tree, [*carry, *row_avals], check),
         lambda body: tree.treedef_children(body.out_tree)[0],
         f,
     )
@@ -427,12 +432,14 @@ def row_count(transform: str, f: Any, xs: Any, rows: Sequence[Any], length: Any)
     return int(sizes.pop())
 
 
-def _python_loop(f: Any, carry: Any, xs_tree: Any, rows: Sequence[Any], n: int, reverse: bool) -> tuple[Any, Any]:
-    ys = []
+def _python_loop(
+    f: Any, check: Callable[[Any], None], init: Any, xs_tree: Any, rows: Sequence[Any], n: int, reverse: bool
+) -> tuple[Any, Any]:
+    carry, ys = own(init), []
     for k in reversed(range(n)) if reverse else range(n):
-        carry, y = f(carry, xs_tree.unflatten([x[k] for x in rows]))
-        ys.append(y)
-    if not ys:
-        return carry, None
+        out = f(carry, own(xs_tree.unflatten([x[k] for x in rows])))
+        check(out)
+        carry, y = out
+        ys.append(own(y))
     ys = ys[::-1] if reverse else ys
-    return carry, tree.map(lambda *leaves: np.stack(leaves), *ys)
+    return own(carry), tree.map(lambda *leaves: np.stack(leaves), *ys)

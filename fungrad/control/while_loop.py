@@ -18,11 +18,11 @@ import numpy as np
 from fungrad import tree
 from fungrad._util import describe_function, fun_name
 from fungrad.compile.loop import build_while
-from fungrad.control.bodies import record_body, record_carry
+from fungrad.control.bodies import own, record_body, record_carry
 from fungrad.control.call import Program, jit_disabled
 from fungrad.control.hoist import hoisted, invariants
-from fungrad.control.loops import Params
-from fungrad.control.repeat import COUNT, Repeated, record_tangent
+from fungrad.control.loops import Params, with_carry
+from fungrad.control.repeat import COUNT, Repeated, record_tangent, repeat_p
 from fungrad.control.scan import check_checkpoint
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.evaluate import evaluate
@@ -31,8 +31,8 @@ from fungrad.core.leaves import check_callable
 from fungrad.core.lowering import NEW, Emission, Lowering
 from fungrad.core.primitive import Primitive, lower, record_abstract
 from fungrad.core.record import record_jaxpr
-from fungrad.core.trace import Recording, newest
-from fungrad.errors import TransformTypeError
+from fungrad.core.trace import Application, Recording, Tracer, newest
+from fungrad.errors import NonLinearError, TransformTypeError
 from fungrad.interpreters.batch import batch
 from fungrad.passes.activity import depends
 from fungrad.passes.prune import needed, read_by
@@ -40,7 +40,7 @@ from fungrad.primitives.arithmetic import add
 from fungrad.primitives.comparison import logical_and
 from fungrad.primitives.reductions import reduce_any
 from fungrad.primitives.selection import where
-from fungrad.primitives.structural import broadcast_to, convert, reshape
+from fungrad.primitives.structural import broadcast_to, convert, reshape, zeros
 
 
 class While(Primitive):
@@ -90,12 +90,37 @@ class While(Primitive):
         """Run the loop one level down and record the tangents of what it was: a body, repeated."""
         values, _ = lower(recording, operands)
         *carry, count = self.bind(*values, **params)
-        body: Program = params["body"]
-        n_body = params["n_body"]
-        checkpoint = params["checkpoint"]
-        family = body.once(("repeated", n_body, checkpoint), lambda: Repeated(body, n_body, checkpoint))
-        outs = record_tangent(recording, family, count, operands[params["n_test"] :], carry)
+        outs = record_tangent(recording, repeated(params), count, operands[params["n_test"] :], carry)
         return (*outs, count)
+
+    def pull(self, app: Application, cts: Sequence[Any]) -> list[Any]:
+        """The cotangents of the operands (None: zero) where the carry is linear in the traced ones.
+
+        How often the loop runs then does not depend on them, and is what it is for zero.
+        """
+        params = app.params
+        n_test, n_body, linear = params["n_test"], params["n_body"], [i is not None for i in app.ids]
+        marked = with_carry({**params, "n_consts": n_body, "n_carry": len(app.ids) - n_test - n_body}, linear[n_test:])
+        if depends(params["test"].jaxpr, [*linear[:n_test], *marked[n_body:]])[0]:
+            raise NonLinearError(
+                f"the condition of a lax.while_loop over {params['body'].name} depends on what it is to be linear in: "
+                "it is not"
+            )
+        for x, m, s in zip(app.operands[n_test:], marked, linear[n_test:], strict=True):
+            if m and not s and app.source is not None and (type(x) is Tracer or np.any(x)):
+                raise NonLinearError(
+                    "a lax.while_loop whose carry begins with a constant that is not zero is affine, not linear"
+                )
+        values = [zeros(typeof(x)) if s else x for x, s in zip(app.operands, linear, strict=True)]
+        *_, count = self.bind(*values, **params)
+        again = Application(
+            (None, *app.ids[n_test:]),
+            (count, *app.operands[n_test:]),
+            {"family": repeated(params)},
+            app.outs,
+            app.source,
+        )
+        return [*[None] * n_test, *repeat_p.pull(again, cts[:-1])[1:]]
 
     def batch(self, axis: Any, batched: Sequence[bool], /, *operands: Any, **params: Any) -> Any:
         """The loop over the batch."""
@@ -111,8 +136,9 @@ class While(Primitive):
         if depends(params["test"].jaxpr, [*flags[:n_test], *flags[carry]])[0]:
             return self._batch_with_mask(axis, flags, operands, batched, params)
         body = _batched(params["body"], axis, flags[n_test:], flags[carry])
+        test = _batched(params["test"], axis, [*flags[:n_test], *flags[carry]], [False])  # it is given them all
         args = [*operands[: n_test + n_body], *_broadcast(operands[carry], batched[carry], flags[carry], axis)]
-        *outs, count = self.bind(*args, **{**params, "body": body})
+        *outs, count = self.bind(*args, **{**params, "test": test, "body": body})
         ready = [True] * len(flags[carry])
         return (*_broadcast(outs, flags[carry], ready, axis), *_broadcast([count], [False], [True], axis))
 
@@ -179,6 +205,14 @@ class While(Primitive):
         return (*outs, counts)
 
 
+def repeated(params: Params) -> Repeated:
+    """The body of a loop, as what is repeated."""
+    body: Program = params["body"]
+    n_body, checkpoint = params["n_body"], params["checkpoint"]
+    key = ("repeated", n_body, checkpoint)
+    return body.once(key, lambda: Repeated(body, n_body, checkpoint))  # type: ignore[no-any-return]
+
+
 def _broadcast(xs: Sequence[Any], have: Sequence[bool], want: Sequence[bool], axis: Any) -> list[Any]:
     return [
         broadcast_to(x, (axis.size, *typeof(x).shape)) if w and not h else x
@@ -186,13 +220,15 @@ def _broadcast(xs: Sequence[Any], have: Sequence[bool], want: Sequence[bool], ax
     ]
 
 
-def _batched(body: Program, axis: Any, flags: Sequence[bool], carry: Sequence[bool]) -> Program:
+def _batched(program: Program, axis: Any, flags: Sequence[bool], wanted: Sequence[bool]) -> Program:
     def mapped(*args: Any) -> list[Any]:
-        outs, found = batch(body.closed, axis, args, flags)
-        return _broadcast(outs, found, carry, axis)
+        outs, found = batch(program.closed, axis, args, flags)
+        return _broadcast(outs, found, wanted, axis)
 
-    avals = [ShapedArray((axis.size, *a.shape), a.dtype) if f else a for a, f in zip(body.in_avals, flags, strict=True)]
-    return Program(record_jaxpr("lax.while_loop", mapped, avals, body, of_user=False), f"vmap({body.name})")
+    avals = [
+        ShapedArray((axis.size, *a.shape), a.dtype) if f else a for a, f in zip(program.in_avals, flags, strict=True)
+    ]
+    return Program(record_jaxpr("lax.while_loop", mapped, avals, program, of_user=False), f"vmap({program.name})")
 
 
 class _Loop:
@@ -295,24 +331,35 @@ def while_loop(
     """
     check_callable("lax.while_loop", cond_fun)
     check_callable("lax.while_loop", body_fun)
-    check_checkpoint("lax.while_loop", checkpoint)
+    return while_for("lax.while_loop", cond_fun, body_fun, init_val, checkpoint)
+
+
+def while_for(
+    transform: str,
+    cond_fun: Callable[[Any], Any],
+    body_fun: Callable[[Any], Any],
+    init_val: Any,
+    checkpoint: str | int | None = None,
+) -> Any:
+    """`while_loop`, for the public function that messages are to name."""
+    check_checkpoint(transform, checkpoint)
     if jit_disabled.get():
-        carry = init_val
+        carry = own(init_val)
         while cond_fun(carry):
             carry = body_fun(carry)
-        return carry
+        return own(carry)
     in_tree = tree.structure((init_val,))
     values, avals, body = record_carry(
-        "lax.while_loop",
+        transform,
         init_val,
-        lambda carry: record_body("lax.while_loop", body_fun, in_tree, carry),
+        lambda carry: record_body(transform, body_fun, in_tree, carry),
         lambda body: body.out_tree,
         body_fun,
     )
-    test = record_body("lax.while_loop", cond_fun, in_tree, avals)
+    test = record_body(transform, cond_fun, in_tree, avals)
     if len(test.out_avals) != 1 or test.out_avals[0].shape or test.out_avals[0].dtype.kind != "b":
         raise TransformTypeError(
-            f"fungrad.lax.while_loop: {describe_function(cond_fun)} must return a boolean scalar, got "
+            f"fungrad.{transform}: {describe_function(cond_fun)} must return a boolean scalar, got "
             f"{', '.join(map(repr, test.out_avals)) or 'nothing'}; use np.all or np.any on arrays, != 0 on numbers"
         )
     body_closed, body_consts = body.closed, body.consts  # it may never run

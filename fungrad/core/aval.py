@@ -79,7 +79,7 @@ FLOAT0 = np.dtype([("float0", np.void, 0)])
 # The types of numbers, made once: most values in scalar programs are one of these.
 _NUMBERS: dict[type, ShapedArray] = {
     **{np.dtype(c).type: ShapedArray((), c) for c in "?bhilqBHILQefdgFDG"},
-    bool: ShapedArray((), BOOL),
+    bool: ShapedArray((), BOOL, weak=True),
     int: ShapedArray((), INT, weak=True),
     float: ShapedArray((), FLOAT, weak=True),
     complex: ShapedArray((), COMPLEX, weak=True),

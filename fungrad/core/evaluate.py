@@ -7,15 +7,15 @@ Where the arguments are tracers this records the function anew; that is how tran
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Literal, Var
 from fungrad.core.trace import Recording, Tracer
 
 
-def evaluate(closed: ClosedJaxpr, args: Sequence[Any]) -> list[Any]:
-    """The results of a closed jaxpr for these flat arguments."""
+def evaluate(closed: ClosedJaxpr, args: Sequence[Any], after: Callable[[Equation], None] | None = None) -> list[Any]:
+    """The results of a closed jaxpr for these flat arguments; ``after`` is called after each equation."""
     jaxpr = closed.jaxpr
     env: dict[Var, Any] = dict(zip(jaxpr.constvars, closed.consts, strict=True))
     env.update(zip(jaxpr.invars, args, strict=True))
@@ -39,6 +39,8 @@ def evaluate(closed: ClosedJaxpr, args: Sequence[Any]) -> list[Any]:
             env[eqn.outputs[0]] = out
         for var in dead:
             env.pop(var, None)
+        if after is not None:
+            after(eqn)
     return [read(v) for v in jaxpr.outvars]
 
 

@@ -92,13 +92,17 @@ def record_jaxpr(
     prune: bool = True,
     of_user: bool = True,
     captures: bool = False,
+    constants: Any = None,
 ) -> ClosedJaxpr:
     """Run ``fun`` on abstract tracers and close what it recorded over its constants.
 
     ``prune`` drops the equations that no result depends on (primitives have no effects). ``of_user`` is as for
-    `Recording`. ``captures`` is for functions that may run never or many times: see `capturing`.
+    `Recording`. ``captures`` is for functions that may run never or many times: see `capturing`. ``constants`` are
+    those of a recording around this one, so that both share snapshots.
     """
     recording = Recording(True, transform, user_fun, of_user)
+    if constants is not None:
+        recording.constants = constants
     tracers = [recording.new_input(a) for a in avals]
     inputs = [(t.id, a) for t, a in zip(tracers, avals, strict=True)]  # now: the function may assign to its arguments
     running = _recordings()

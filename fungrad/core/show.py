@@ -46,6 +46,8 @@ def _binders(variables: Iterable[Any], names: Names) -> str:
 def _param(value: Any) -> str:
     if hasattr(value, "eqns"):
         return "\n" + _indent(show(value), 6)
+    if type(value) is tuple and any(hasattr(v, "eqns") for v in value):
+        return f"({', '.join(map(_param, value))})"
     return getattr(value, "__name__", None) or str(value)
 
 

@@ -211,8 +211,10 @@ class Recording:
 
     def way_out(self) -> str:
         """How an argument's value becomes known, for messages."""
-        if self.transform == "jit":
+        if self.transform in ("jit", "checkpoint"):
             return "mark the argument that it depends on as static (static_argnums, static_argnames)"
+        if self.transform.startswith("lax."):
+            return "let it depend on known values from outside of the loop or branch alone"
         return "keep that argument out of the transform (in_axes=None and grad inside, a closure, functools.partial)"
 
     def describe(self) -> str:
@@ -355,7 +357,8 @@ class Tracer:
                 f"the truth value of a traced array of type {value!r} is not known at {here()}, because "
                 f"{self.recording_that_hides().describe()} records without values. "
                 "Instead of `if`/`while`/`and`/`or`/`min`/`max`/`assert` on it use np.where(condition, a, b), "
-                f"np.logical_and/or, np.minimum/maximum; or {self.recording_that_hides().way_out()}."
+                "np.logical_and/or, np.minimum/maximum, or fungrad.lax.cond and fungrad.lax.while_loop of functions; "
+                f"or {self.recording_that_hides().way_out()}."
             )
         return bool(value)
 

@@ -9,7 +9,7 @@ A tangent is None where it is zero; zeros are made only where a primitive needs 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,11 @@ from fungrad.primitives.structural import zeros
 
 
 def forward(
-    entries: list[Entry], tangents: list[Any], results: Iterable[int | None] | None = None, consume: bool = False
+    entries: list[Entry],
+    tangents: list[Any],
+    results: Iterable[int | None] | None = None,
+    consume: bool = False,
+    before: Callable[[int], None] | None = None,
 ) -> None:
     """Fill ``tangents`` (indexed by id) walking the entries from first to last, dropping each after its last use.
 
@@ -40,10 +44,15 @@ def forward(
         In: the tangents of the inputs. Out: those of the results.
     results : iterable of int or None, optional
         The ids whose tangents are wanted; without it all are kept.
+    before : callable, optional
+        Called with the number of each entry before it is walked through.
     """
     dead: Any = itertools.repeat((), len(entries)) if results is None else _last_uses(entries, results)
     unread: Sequence[int] = ()
-    for (prim, out_id, payload), last_read in zip(_drain(entries) if consume else entries, dead, strict=True):
+    walk = zip(_drain(entries) if consume else entries, dead, strict=True)
+    for k, ((prim, out_id, payload), last_read) in enumerate(walk):
+        if before is not None:
+            before(k)
         for i in unread:
             tangents[i] = None
         unread = last_read

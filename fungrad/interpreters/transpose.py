@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from fungrad.core.aval import ShapedArray, is_inexact, typeof
+from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.elementwise import Elementwise
 from fungrad.core.primitive import General, Linear, Multilinear
 from fungrad.core.trace import Application, Entry, Recording, Tracer, describe_entry, newest
@@ -250,7 +250,7 @@ def _check_no_constant(entry: Entry, app: Application) -> None:
     if app.source is None:
         return
     for i, x in zip(app.ids, app.operands, strict=True):
-        if i is None and is_inexact(typeof(x).dtype) and (type(x) is Tracer or np.any(x)):
+        if i is None and typeof(x).dtype.kind != "b" and (type(x) is Tracer or np.any(x)):  # a boolean selects
             raise NonLinearError(
                 f"{describe_entry(entry)} adds a constant that is not zero: the function is affine, not linear"
             )

@@ -137,7 +137,7 @@ def _ldexp(x: Any, n: Any) -> Any:
 
 def _promoted_as(aval: ShapedArray) -> Any:
     """A dtype, or the Python type for a Python number, which does not take part in promotion."""
-    return {"i": int, "f": float, "c": complex}[aval.dtype.kind] if aval.weak else aval.dtype
+    return {"b": bool, "i": int, "f": float, "c": complex}[aval.dtype.kind] if aval.weak else aval.dtype
 
 
 @lru_cache(maxsize=256)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fungrad.core.ir import Atom, Equation, Literal
+from fungrad.core.ir import Atom, Equation, Jaxpr, Literal, Var
 
 
 def literal_key(value: Any) -> Hashable:
@@ -26,6 +26,28 @@ def equation_key(eqn: Equation) -> Hashable | None:
     if eqn.primitive.name in _COMMUTE and _rank(eqn.inputs[0]) > _rank(eqn.inputs[1]):
         inputs = inputs[::-1]
     key = eqn.primitive.name, inputs, tuple([(k, _parameter_key(v)) for k, v in eqn.params.items()])
+    try:
+        hash(key)
+    except TypeError:
+        return None
+    return key
+
+
+def jaxpr_key(jaxpr: Jaxpr) -> Hashable | None:
+    """Equal for jaxprs that are the same but for the names of variables; None if that cannot be told."""
+    numbers: dict[Var, int] = {v: k for k, v in enumerate((*jaxpr.constvars, *jaxpr.invars))}
+
+    def key_of(atom: Atom) -> Hashable:
+        return literal_key(atom.value) if isinstance(atom, Literal) else numbers[atom]
+
+    rows = []
+    for eqn in jaxpr.eqns:
+        params = tuple([(k, _parameter_key(v)) for k, v in eqn.params.items()])
+        rows.append((eqn.primitive.name, tuple([key_of(a) for a in eqn.inputs]), params))
+        for v in eqn.outputs:
+            numbers[v] = len(numbers)
+    types = tuple([v.aval for v in (*jaxpr.constvars, *jaxpr.invars)])
+    key = len(jaxpr.constvars), types, tuple(rows), tuple([key_of(a) for a in jaxpr.outvars])
     try:
         hash(key)
     except TypeError:

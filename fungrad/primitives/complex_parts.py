@@ -56,3 +56,17 @@ def conj(x: Any) -> Any:
 
 angle_p = Elementwise("angle", np.angle, lambda t, x: div(mul(t, -1j), x))
 angle = angle_p.function
+
+# complex: of two real parts, also infinite ones, which x + 1j * y would make nan of
+
+
+def _complex(x: Any, y: Any) -> Any:
+    strong = [a.dtype for a in (typeof(x), typeof(y)) if not a.weak]
+    dtype = np.result_type(*strong, np.float32) if strong else np.dtype(np.float64)
+    out = np.empty(np.broadcast_shapes(np.shape(x), np.shape(y)), np.dtype({"f": "F", "g": "G"}.get(dtype.char, "D")))
+    out.real, out.imag = x, y
+    return out[()]
+
+
+complex_p = Elementwise("complex", _complex, lambda t: t, lambda t: mul(t, 1j))
+complex_of = complex_p.function

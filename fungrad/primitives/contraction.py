@@ -238,7 +238,7 @@ def _contract_batch(axis: Any, batched: Sequence[bool], x: Any, y: Any, *, spec:
 def _contract_text(e: Emission, out: str | None, x: str, y: str, *, spec: str) -> str:
     if out is not None:  # small products: the call of a plan takes as long as they do
         a, b, result = parse_spec(spec)
-        if len(a) == len(b) == len(result) == 2 and result[0] == a[0] and result[1] in b and a[1] in b:
+        if len(a) == len(b) == len(result) == 2 and result[0] == a[0] and {result[1], a[1]} == set(b):
             return f"{e.const(np.matmul, 'matmul')}({x}, {y}{'' if b[0] == a[1] else '.T'}, {out})"
     return f"{e.const(product_of(spec), 'contract')}({x}, {y}{'' if out is None else f', {out}'})"
 

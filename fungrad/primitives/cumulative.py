@@ -1,7 +1,7 @@
 """Cumulative operations along an axis: element k of the result combines elements 0 to k (or, reversed, k to the last).
 
     cumsum     linear; its adjoint is the cumulative sum from the other end
-    cumprod, cummax, cummin     the derivative is carried through a tree of pairwise combinations
+    cumprod, cummax, cummin, cumlogsumexp     the derivative is carried through a tree of pairwise combinations
 
 The combination of two neighbouring spans of elements, each a value and its tangent, is associative: (p, t) and (q, s)
 make (p q, t q + p s) for products. A cumulative scan by such a combination takes 2 n of them in 2 log n array
@@ -11,6 +11,7 @@ consists of primitives, so that it can be differentiated again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,8 +19,9 @@ import numpy as np
 
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.primitive import General, Linear
-from fungrad.primitives.arithmetic import add, mul
+from fungrad.primitives.arithmetic import add, mul, sub
 from fungrad.primitives.comparison import equal, greater, less
+from fungrad.primitives.exponential import exp, logaddexp
 from fungrad.primitives.extrema import maximum, minimum
 from fungrad.primitives.selection import where
 from fungrad.primitives.structural import concatenate, flip, slice_axis, unslice_
@@ -69,7 +71,7 @@ def cumsum(x: Any, axis: int, reverse: bool = False) -> Any:
 # cumprod, cummax, cummin
 
 
-def _scan(combine: Combine, elements: Pair, axis: int) -> Pair:
+def scan_pairs(combine: Combine, elements: Pair, axis: int) -> Pair:
     """The combinations of elements 0 to k, for each k, by recursion on pairs of neighbours."""
     n = typeof(elements[0]).shape[axis]
     if n < 2:
@@ -78,7 +80,9 @@ def _scan(combine: Combine, elements: Pair, axis: int) -> Pair:
     def every(x: Pair, start: int, stop: int, step: int) -> Pair:
         return slice_axis(x[0], axis, start, stop, step), slice_axis(x[1], axis, start, stop, step)
 
-    odd = _scan(combine, combine(every(elements, 0, n - 1, 2), every(elements, 1, n, 2)), axis)  # results 1, 3, 5, ...
+    odd = scan_pairs(
+        combine, combine(every(elements, 0, n - 1, 2), every(elements, 1, n, 2)), axis
+    )  # results 1, 3, 5, ...
     later = combine(every(odd, 0, (n - 1) // 2, 1), every(elements, 2, n, 2))  # results 2, 4, ...
     first = every(elements, 0, 1, 1)
     even = concatenate([first[0], later[0]], axis), concatenate([first[1], later[1]], axis)
@@ -87,8 +91,8 @@ def _scan(combine: Combine, elements: Pair, axis: int) -> Pair:
 
 def _scan_from(combine: Combine, elements: Pair, axis: int, reverse: bool) -> Pair:
     if not reverse:
-        return _scan(combine, elements, axis)
-    x, t = _scan(combine, (flip(elements[0], (axis,)), flip(elements[1], (axis,))), axis)
+        return scan_pairs(combine, elements, axis)
+    x, t = scan_pairs(combine, (flip(elements[0], (axis,)), flip(elements[1], (axis,))), axis)
     return flip(x, (axis,)), flip(t, (axis,))
 
 
@@ -116,6 +120,13 @@ def _extremum(of: Callable[[Any, Any], Any], better: Callable[[Any, Any], Any]) 
     return combine
 
 
+def _log_sum(a: Pair, b: Pair) -> Pair:
+    (p, t), (q, s) = a, b
+    out = logaddexp(p, q)
+    base = where(equal(out, -math.inf), 0, out)  # of minus infinities all weights are 0
+    return out, add(mul(t, exp(sub(p, base))), mul(s, exp(sub(q, base))))
+
+
 def _cumulative(name: str, ufunc: np.ufunc, combine: Combine) -> General:
     def jvp(primals: Sequence[Any], tangents: Sequence[Any], out: Any, *, axis: int, reverse: bool) -> Any:
         return _scan_from(combine, (primals[0], tangents[0]), axis, reverse)[1]
@@ -130,6 +141,7 @@ def _cumulative(name: str, ufunc: np.ufunc, combine: Combine) -> General:
 cumprod_p = _cumulative("cumprod", np.multiply, _product)
 cummax_p = _cumulative("cummax", np.maximum, _extremum(maximum, greater))
 cummin_p = _cumulative("cummin", np.minimum, _extremum(minimum, less))
+cumlogsumexp_p = _cumulative("cumlogsumexp", np.logaddexp, _log_sum)
 
 
 def cumprod(x: Any, axis: int, reverse: bool = False) -> Any:
@@ -150,3 +162,8 @@ def cummax(x: Any, axis: int, reverse: bool = False) -> Any:
 def cummin(x: Any, axis: int, reverse: bool = False) -> Any:
     """The minima of the elements up to each one along an axis (``reverse``: from each one on)."""
     return cummin_p.bind(x, axis=axis, reverse=reverse)
+
+
+def cumlogsumexp(x: Any, axis: int, reverse: bool = False) -> Any:
+    """``log(sum(exp(x)))`` of the elements up to each one along an axis (``reverse``: from each one on)."""
+    return cumlogsumexp_p.bind(x, axis=axis, reverse=reverse)

@@ -15,9 +15,11 @@ import numpy as np
 from fungrad import tree
 from fungrad._util import collection_paused, describe_function, fun_name
 from fungrad.control.call import Program, call_p, jit_disabled
+from fungrad.control.checkpoint import forget_programs
+from fungrad.control.donation import Donation
 from fungrad.core.leaves import arrays, check_callable
 from fungrad.core.record import record_jaxpr
-from fungrad.core.trace import Tracer
+from fungrad.core.trace import Tracer, newest
 from fungrad.errors import TransformTypeError, TransformValueError
 from fungrad.transforms.lowered import Lowered
 from fungrad.transforms.signature import Arguments, Key, assembler
@@ -43,6 +45,8 @@ class _Entry(NamedTuple):
     out_tree: Any
     assemble: Callable[[Sequence[Any]], Any]  # the result from its leaves
     constants: tuple[Any, ...]  # traced values that the function closes over, operands behind the arguments
+    donation: Donation | None
+    run: Callable[..., tuple[Any, ...]]  # the program, for arrays
 
 
 class _Cache:
@@ -72,9 +76,10 @@ def _cache_of(fun: Any, options: Any) -> _Cache:
 
 
 def clear_caches() -> None:
-    """Forget every compiled program; the next call of a jitted function records it anew."""
+    """Forget every compiled program; the next call of a jitted or checkpointed function compiles it anew."""
     for cache in list(_all_caches):
         cache.entries.clear()
+    forget_programs()
 
 
 @contextlib.contextmanager
@@ -115,8 +120,10 @@ def jit(
         value.
     static_argnames : str or sequence of str, optional
         The same by name. Of static_argnums and static_argnames either gives the other where the signature tells it.
-    donate_argnums, donate_argnames : optional
-        Arguments that the caller does not need any more. Accepted for compatibility: arguments are never written to.
+    donate_argnums, donate_argnames : int or str or sequence of them, optional
+        Arguments that the caller does not need any more: the program may write into their arrays, which contain
+        anything afterwards, and a result may be one of them. Where an array cannot be used (it is read-only, not in C
+        order, or overlaps with another argument), and under other transforms, it stays as it is.
     keep_unused : bool
         Accepted for compatibility: unused arguments cost nothing.
     inline : bool
@@ -195,10 +202,16 @@ class Jitted:
         self._inline = inline
         nums = _as_tuple(static_argnums, int, "static_argnums")
         names = _as_tuple(static_argnames, str, "static_argnames")
-        _as_tuple(donate_argnums, int, "donate_argnums")
-        _as_tuple(donate_argnames, str, "donate_argnames")
-        self._static_nums, self._static_names = _complete(fun, nums, names)
-        self._cache = _cache_of(fun, (self._static_nums, self._static_names))
+        self._static_nums, self._static_names = _complete(fun, nums, names, "static")
+        nums = _as_tuple(donate_argnums, int, "donate_argnums")
+        names = _as_tuple(donate_argnames, str, "donate_argnames")
+        self._donated = _complete(fun, nums, names, "donate")
+        if self._donated[0] & self._static_nums or self._donated[1] & self._static_names:
+            raise TransformValueError(
+                f"fungrad.jit: an argument of {describe_function(fun)} is both static and donated; only arrays can be "
+                "donated"
+            )
+        self._cache = _cache_of(fun, (self._static_nums, self._static_names, *self._donated))
         self._has_static = bool(self._static_nums or self._static_names)
 
     def __repr__(self) -> str:
@@ -214,7 +227,8 @@ class Jitted:
             found = getattr(found, part, None)
         if found is self:  # a decorated function: what has its name is this
             return name
-        return _rebuilt, (self._fun, tuple(sorted(self._static_nums)), tuple(sorted(self._static_names)), self._inline)
+        options = [tuple(sorted(x)) for x in (self._static_nums, self._static_names, *self._donated)]
+        return _rebuilt, (self._fun, *options, self._inline)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the compiled function."""
@@ -224,7 +238,7 @@ class Jitted:
             entry = cache.entries.get(tuple([(x.shape, x.dtype) if type(x) is _ndarray else type(x) for x in args]))
             if entry is not None and not jit_disabled.get():
                 cache.hits += 1
-                return entry.assemble(entry.program.run(*args))
+                return entry.assemble(entry.run(*args))
         return self._call(args, kwargs)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -234,6 +248,8 @@ class Jitted:
         if self._inline and any(type(x) is Tracer for x in call.values):
             return self._fun(*args, **kwargs)
         entry = self._entry(call)
+        if entry.donation is not None and newest((*call.values, *entry.constants)) is None:
+            return entry.out_tree.unflatten(entry.run(*call.values))
         outs = call_p.bind(*call.values, *entry.constants, program=entry.program)
         return entry.out_tree.unflatten(outs)
 
@@ -250,7 +266,7 @@ class Jitted:
         # No lock is held while the user's function runs: it may call others, and wait for other threads.
         cache.misses += 1
         with collection_paused():
-            entry = _record(self._fun, call)
+            entry = _record(self._fun, call, self._donated)
         if not entry.constants:
             entry = cache.entries.setdefault(key, entry)
             quick = call.quick_key()
@@ -262,7 +278,7 @@ class Jitted:
         """What the function compiles to for arguments like these: ``as_text()``, ``cost()``, ``compile()``."""
         call = self._arguments(args, kwargs, types=True)
         entry = self._entry(call)
-        return Lowered(entry.program, entry.out_tree)
+        return Lowered(entry.program, entry.out_tree, entry.donation)
 
     def cache_info(self) -> CacheInfo:
         """Counts of calls that found their program and that recorded it, and the number of programs."""
@@ -289,12 +305,14 @@ class Jitted:
         )
 
 
-def _rebuilt(fun: Any, nums: tuple[int, ...], names: tuple[str, ...], inline: bool) -> Jitted:
-    return Jitted(fun, nums, names, None, None, inline)
+def _rebuilt(fun: Any, *options: Any) -> Jitted:
+    return Jitted(fun, *options)
 
 
-def _complete(fun: Any, nums: tuple[int, ...], names: tuple[str, ...]) -> tuple[frozenset[int], frozenset[str]]:
-    """The static arguments by position and by name, each completed by the other."""
+def _complete(
+    fun: Any, nums: tuple[int, ...], names: tuple[str, ...], what: str
+) -> tuple[frozenset[int], frozenset[str]]:
+    """The static (donated) arguments by position and by name, each completed by the other."""
     if not nums and not names:
         return frozenset(), frozenset()
     try:
@@ -306,14 +324,14 @@ def _complete(fun: Any, nums: tuple[int, ...], names: tuple[str, ...]) -> tuple[
     for i in nums:
         if not variadic and not -len(positional) <= i < len(positional):
             raise TransformValueError(
-                f"fungrad.jit: static_argnums={i} is out of range for {describe_function(fun)}, which takes "
+                f"fungrad.jit: {what}_argnums={i} is out of range for {describe_function(fun)}, which takes "
                 f"{len(positional)} positional arguments"
             )
     if not any(p.kind is p.VAR_KEYWORD for p in parameters):
         unknown = [n for n in names if n not in {p.name for p in parameters}]
         if unknown:
             raise TransformValueError(
-                f"fungrad.jit: static_argnames={unknown} are no arguments of {describe_function(fun)}"
+                f"fungrad.jit: {what}_argnames={unknown} are no arguments of {describe_function(fun)}"
             )
     at = [i if i >= 0 else i + len(positional) for i in nums]
     all_names = {*names, *[positional[i] for i in at if i < len(positional)]}
@@ -321,7 +339,7 @@ def _complete(fun: Any, nums: tuple[int, ...], names: tuple[str, ...]) -> tuple[
     return frozenset(all_nums), frozenset(all_names)
 
 
-def _record(fun: Any, call: Arguments) -> _Entry:
+def _record(fun: Any, call: Arguments, donated: tuple[frozenset[int], frozenset[str]]) -> _Entry:
     trees: list[Any] = []
 
     def flat(*tracers: Any) -> list[Any]:
@@ -333,4 +351,7 @@ def _record(fun: Any, call: Arguments) -> _Entry:
 
     closed = record_jaxpr("jit", flat, call.avals, fun)
     program, constants = Program.closing_over(closed, fun_name(fun))
-    return _Entry(program, trees[0], assembler(trees[0], len(closed.out_avals)), constants)
+    places = call.places_of(*donated) if any(donated) and not constants else []
+    donation = Donation(program, places) if places else None
+    run = program.run if donation is None else donation.run
+    return _Entry(program, trees[0], assembler(trees[0], len(closed.out_avals)), constants, donation, run)

@@ -7,6 +7,7 @@ from typing import Any
 from fungrad import tree
 from fungrad.compile.cost import Cost, cost_of
 from fungrad.control.call import Program
+from fungrad.control.donation import Donation
 from fungrad.core.ir import ClosedJaxpr
 from fungrad.core.show import show
 
@@ -24,9 +25,10 @@ class Lowered:
         The Python function that is run.
     """
 
-    def __init__(self, program: Program, out_tree: Any) -> None:
+    def __init__(self, program: Program, out_tree: Any, donation: Donation | None = None) -> None:
         self._program = program
         self._out_tree = out_tree
+        self._compiled: Program | Donation = program if donation is None else donation
 
     @property
     def jaxpr(self) -> ClosedJaxpr:
@@ -41,11 +43,11 @@ class Lowered:
     @property
     def source(self) -> str:
         """The generated Python source."""
-        return self._program.executable().text
+        return self._compiled.executable().text
 
     def cost(self) -> Cost:
         """Floating-point operations, bytes moved and the peak of memory, in all and for each equation; it prints."""
-        return cost_of(self._program.executable())
+        return cost_of(self._compiled.executable())
 
     def as_text(self) -> str:
         """All three, one after the other."""
@@ -58,7 +60,7 @@ class Lowered:
 
     def compile(self) -> Any:
         """The compiled function: takes the leaves that the arguments have, in order, and returns the result's tree."""
-        program, out_tree = self._program, self._out_tree
+        program, out_tree = self._compiled, self._out_tree
         program.executable()
 
         def compiled(*args: Any, **kwargs: Any) -> Any:

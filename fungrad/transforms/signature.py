@@ -112,6 +112,16 @@ class Arguments:
                 return None
         return tuple(key)
 
+    def places_of(self, nums: frozenset[int], names: frozenset[str]) -> list[int]:
+        """The leaves of the arguments at these positions and with these names."""
+        positions = [i for i in range(len(self.args)) if i not in self.nums]
+        given, keywords = self.dynamic
+        marked = (
+            tuple([tree.map(lambda _, m=i in nums: m, x) for i, x in zip(positions, given, strict=True)]),
+            {k: tree.map(lambda _, m=k in names: m, x) for k, x in keywords.items()},
+        )
+        return [k for k, m in enumerate(tree.leaves(marked)) if m]
+
     def rebuild(self, tracers: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
         """The arguments with tracers in the place of arrays."""
         given, keywords = self.treedef.unflatten(tracers)

@@ -4,6 +4,7 @@ from .contraction import ROWS as CONTRACTION
 from .elementwise import ROWS as ELEMENTWISE
 from .fourier import ROWS as FOURIER
 from .indexing import ROWS as INDEXING
+from .lax import ROWS as LAX
 from .linalg_spectra import ROWS as LINALG_SPECTRA
 from .linalg_systems import ROWS as LINALG_SYSTEMS
 from .polynomials import ROWS as POLYNOMIALS
@@ -35,4 +36,5 @@ ROWS: list[Row] = [
     *LINALG_SPECTRA,
     *SPECIAL,
     *SCIPY_UFUNCS,
+    *LAX,
 ]

@@ -28,6 +28,13 @@ ROWS: list[Row] = [
         primitives=("stop_gradient",),
     ),
     Row(
+        "checkpoint_name",
+        lambda x: fg.checkpoint_name(x, "a"),
+        ((2, 3),),
+        more_shapes=(((),), ((0, 3),)),
+        primitives=("name",),
+    ),
+    Row(
         "vjp of x[traced integers] = v",
         _pulled_assignment,
         ((4,), (3,), (3,)),

@@ -14,7 +14,7 @@ from fungrad.core.aval import FLOAT0, ShapedArray, is_inexact, short_dtype, type
         (1.0, "f64[]", True),
         (1, "i64[]", True),
         (1j, "c128[]", True),
-        (True, "bool[]", False),
+        (True, "bool[]", True),
         (np.float32(1), "f32[]", False),
         (np.int8(1), "i8[]", False),
         (np.ones((2, 3), np.complex64), "c64[2,3]", False),
@@ -25,7 +25,7 @@ from fungrad.core.aval import FLOAT0, ShapedArray, is_inexact, short_dtype, type
     ],
 )
 def test_typeof_prints_shape_and_dtype(value, text, weak):
-    """Python numbers are weak (NEP 50) except bool; everything prints as short dtype and shape."""
+    """Python numbers are weak (NEP 50), bool among them; everything prints as short dtype and shape."""
     aval = typeof(value)
     assert repr(aval) == text
     assert aval.weak is weak

@@ -337,6 +337,22 @@ def test_a_function_as_static_argument():
     np.testing.assert_allclose(j(np.cos, X), np.cos(X))
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["b * x", "b * 1.5 * x", "(b + c) * 0.5 * x", "b + c", "b / 2 * x", "b & c", "b - 0.5 * x", "(b < c) * 1.5 * x",
+     "np.int8(3) * b", "np.where(b, x, 0)", "abs(b)", "b ** 2", "x + (x > 1) * b", "b", "np.array([1, 2]) * b",
+     "np.stack([b, c])", "(x > 1) & b", "b * 1j * x"],
+)  # fmt: skip
+def test_python_bools_promote_as_in_eager_code(text):
+    """True is a Python number: True * 1.5 does not make float32 float64, and True + True is 2."""
+    f = eval(f"lambda b, c, x: {text}")
+    for x in (np.float32(2), np.linspace(0.0, 2.0, 5, dtype=np.float32)):
+        for c in (False, True):
+            found, expected = fg.jit(f)(True, c, x), f(True, c, x)
+            assert found.dtype == np.asarray(expected).dtype
+            np.testing.assert_array_equal(found, expected)
+
+
 # --- options --------------------------------------------------------------------------------------------------------
 
 
