@@ -7,7 +7,7 @@ Pendulums hang side by side from a wire that resists twisting, a ring of them (t
 stepped by the leapfrog scheme. A twist of a full turn runs around the ring, one the other way round meets it. How does
 the energy in one half, after all steps, depend on the gravity at each pendulum? Reverse mode finds all 1024 derivatives
 in one run backwards, for which it needs the states in reverse order. It keeps what it needs of every step, unless told
-to keep about log2(steps) states and to compute the others again (Griewank and Walther 2000).
+to keep so many states, or about log2(steps) of them, and to compute the others again (Griewank and Walther 2000).
 """
 
 import time
@@ -135,8 +135,10 @@ def misfit(g):
 slope = fg.jit(fg.grad(misfit))
 old, estimate = 0.95, 1.0
 before = slope(old)
-while abs(estimate - old) > 1e-9:
+for _ in range(20):
     print(f"  {estimate:.12f}")
+    if abs(estimate - old) < 1e-9:
+        break
     new = slope(estimate)
     old, estimate, before = estimate, estimate - new * (estimate - old) / (new - before), new
 check(f"it is found: {estimate:.12f}", abs(estimate - 1.05) < 1e-9)
