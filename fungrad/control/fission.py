@@ -42,7 +42,7 @@ from fungrad.primitives.arithmetic import add
 from fungrad.primitives.structural import broadcast_to, concatenate, expand_dims, reduce_sum, slice_axis
 
 MOST = 1 << 26
-"""Bytes of the rows that are kept for equations outside of the loop, at most; for products as many as xs and ys have."""
+"""Bytes of the rows that are kept for equations outside of the loop, at most; for products as many as xs and ys."""
 
 LONG = 2e4
 """Nanoseconds of an equation from which on it may as well stay in the loop."""
