@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support.jaxprs import shown
 
 import fungrad as fg
 from fungrad.core.ir import ClosedJaxpr, Jaxpr
@@ -27,14 +28,6 @@ def rewritten(f, *args):
     for a, b in zip(fg.eval_jaxpr(after, (), *args), fg.eval_jaxpr(closed, (), *args), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-13)
     return shown(after)
-
-
-def shown(closed):
-    """The equations and results of a jaxpr as text."""
-    text = str(closed).partition("let")[2].rpartition("}")[0]
-    equations, _, results = text.rpartition(" in ")
-    lines = [" ".join(line.split()) for line in equations.strip().splitlines()]
-    return [line for line in lines if line] + [f"in {results.strip()}"]
 
 
 S = np.float64(2.0)
