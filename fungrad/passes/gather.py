@@ -13,9 +13,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Jaxpr, Literal, Var
 from fungrad.core.primitive import Primitive
+from fungrad.passes.dce import dce
 from fungrad.primitives.arithmetic import add_p, div_p, mul_p, neg_p, sub_p
 
 
@@ -44,7 +46,8 @@ class _Gatherer:
                 self.eqns.append(eqn)
             else:
                 self._append(self._rewritten(eqn) or eqn)
-        return ClosedJaxpr(Jaxpr(jaxpr.constvars, jaxpr.invars, self.eqns, jaxpr.outvars), self.closed.consts)
+        gathered = Jaxpr(jaxpr.constvars, jaxpr.invars, self.eqns, jaxpr.outvars)
+        return dce(ClosedJaxpr(gathered, self.closed.consts))
 
     def _append(self, eqn: Equation) -> None:
         self.eqns.append(eqn)
@@ -54,11 +57,11 @@ class _Gatherer:
     def _is_known(self, atom: Atom) -> bool:
         return isinstance(atom, Literal) or atom in self.known
 
-    def _parts(self, atom: Atom, primitive: Primitive) -> tuple[Atom, Atom] | None:
-        """The unknown and the known operand of the equation that makes a value, if nothing else reads it."""
+    def _parts(self, atom: Atom, primitive: Primitive, dtype: Any) -> tuple[Atom, Atom] | None:
+        """The unknown and the known operand of the equation that makes a value of a type, if nothing else reads it."""
         eqn = self.made.get(atom) if isinstance(atom, Var) and self.uses[atom] == 1 else None
-        if eqn is None or eqn.primitive is not primitive:
-            return None
+        if eqn is None or eqn.primitive is not primitive or atom.aval.dtype != dtype:
+            return None  # another type wraps around or rounds elsewhere, and sums of truth values are truth values
         return self._sides(eqn)
 
     def _sides(self, eqn: Equation) -> tuple[Atom, Atom] | None:
@@ -69,21 +72,22 @@ class _Gatherer:
 
     def _rewritten(self, eqn: Equation) -> Equation | None:
         prim = eqn.primitive
+        dtype = eqn.outputs[0].aval.dtype
         if prim is neg_p and self.factors:
             # -(x * a) -> x * (-a)
-            parts = self._parts(eqn.inputs[0], mul_p)
+            parts = self._parts(eqn.inputs[0], mul_p, dtype)
             return None if parts is None else self._joined(eqn, mul_p, parts[0], neg_p, [parts[1]])
         if prim in (add_p, mul_p) and (prim is add_p or self.factors):
             # (x + a) + b -> x + (a + b)
             sides = self._sides(eqn)
-            parts = self._parts(sides[0], prim) if sides is not None else None
+            parts = self._parts(sides[0], prim, dtype) if sides is not None else None
             if sides is None or parts is None:
                 return None
             return self._joined(eqn, prim, parts[0], prim, [parts[1], sides[1]])
         inverse = {sub_p: add_p, **({div_p: mul_p} if self.factors else {})}.get(prim)
         if inverse is not None and self._is_known(eqn.inputs[1]):
             # (x + a) - b -> x + (a - b)
-            parts = self._parts(eqn.inputs[0], inverse)
+            parts = self._parts(eqn.inputs[0], inverse, dtype)
             if parts is not None:
                 return self._joined(eqn, inverse, parts[0], prim, [parts[1], eqn.inputs[1]])
         return None
@@ -91,7 +95,7 @@ class _Gatherer:
     def _joined(
         self, eqn: Equation, outer: Primitive, x: Atom, inner: Primitive, operands: list[Atom]
     ) -> Equation | None:
-        """``outer(x, inner(*operands))`` instead of an equation, unless that would be of another type, or larger."""
+        """``outer(x, inner(*operands))`` instead of an equation, unless that is of another type, larger or an error."""
         made = Var(inner.abstract(*[a.aval for a in operands]))
         (out,) = eqn.outputs
         found = outer.abstract(x.aval, made.aval)
@@ -99,6 +103,8 @@ class _Gatherer:
             return None
         if made.aval.size > max(a.aval.size for a in operands):
             return None
+        if made.aval.weak and made.aval.dtype.kind == "i":
+            return None  # Python's integers do not wrap around, and too large ones are an error
         self.eqns.append(Equation(inner, operands, {}, [made], eqn.source))
         self.known.add(made)
         return Equation(outer, [x, made], {}, [out], eqn.source)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.jaxprs import assert_same_meaning, evaluated
 
 import fungrad as fg
 from fungrad.control.call import inline
@@ -32,23 +33,6 @@ PASSES = {
 }
 
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e308, -1e308, 1e-320, 1.0]
-
-
-def evaluated(closed, args):
-    """The results of a jaxpr, without warnings."""
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return [np.asarray(y) for y in fg.eval_jaxpr(closed, (), *args)]
-
-
-def assert_same_meaning(after, before, args, rtol=1e-9):
-    """The same types, and the same values up to rounding: nan and infinities in the same places."""
-    fg.check_jaxpr(after)
-    assert after.in_avals == before.in_avals
-    assert [a.strong() for a in after.out_avals] == [a.strong() for a in before.out_avals]
-    for a, b in zip(evaluated(after, args), evaluated(before, args), strict=True):
-        finite = np.abs(b[np.isfinite(b)])
-        np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * min(np.max(finite, initial=1.0), 1e300))
 
 
 def forms_of(program):

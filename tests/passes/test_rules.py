@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support.jaxprs import shown
 
 import fungrad as fg
 from fungrad.core.ir import ClosedJaxpr, Jaxpr
@@ -11,7 +12,9 @@ from fungrad.passes.algebra import RULES, algebra
 from fungrad.passes.cse import cse
 from fungrad.passes.dce import dce
 from fungrad.passes.fold import fold
+from fungrad.primitives.assignment import add_slice_p
 from fungrad.primitives.linalg.triangular import PAYS
+from fungrad.primitives.structural import unslice_p
 
 X = np.array([1.0, -2.0, 3.0])
 M = np.arange(6.0).reshape(2, 3)
@@ -29,17 +32,17 @@ def rewritten(f, *args):
     return shown(after)
 
 
-def shown(closed):
-    """The equations and results of a jaxpr as text."""
-    text = str(closed).partition("let")[2].rpartition("}")[0]
-    equations, _, results = text.rpartition(" in ")
-    lines = [" ".join(line.split()) for line in equations.strip().splitlines()]
-    return [line for line in lines if line] + [f"in {results.strip()}"]
-
-
 S = np.float64(2.0)
 W, V = np.ones((3, 50)), np.ones(50)
 P = 4 * np.eye(PAYS)
+
+B = np.arange(18.0).reshape(2, 3, 3)
+
+
+def pieces_of(keys):
+    """The cotangent of an array of which some pieces were taken, as a function of theirs."""
+    return lambda *args: fg.vjp(lambda x: tuple([x[k] for k in keys]), args[-1])[1](args[:-1])[0]
+
 
 GOLDEN = {
     "x * 1": (lambda x: x * 1, (X,), ["in (a,)"]),
@@ -338,6 +341,130 @@ GOLDEN = {
         ),
         ["d:f64[3,3] = contract[spec=ab,bc->ac] a b", "e:f64[3,3] = contract[spec=ab,bc->ac] d c", "in (e,)"],
     ),
+    "sum(x @ y) of a batch": (
+        lambda x, y: np.einsum("abc,acd->abd", x, y).sum(axis=0),
+        (B, B.mT.copy()),
+        ["c:f64[3,3] = contract[spec=abc,acd->bd] a b", "in (c,)"],
+    ),
+    "sum(x * y) of axes in any order": (
+        lambda x, y: np.einsum("abc,abc->cab", x, y).sum(axis=(0, 2)),
+        (B, B),
+        ["c:f64[2] = contract[spec=abc,abc->a] a b", "in (c,)"],
+    ),
+    "sum(x * y) of everything": (
+        lambda x, y: np.einsum("ab,ab->ba", x, y).sum(),
+        (M, M),
+        ["c:f64[] = contract[spec=ab,ab->] a b", "in (c,)"],
+    ),
+    "sum(x @ y) over what x alone has stays": (
+        lambda x, y: (x @ y).sum(axis=0),
+        (M, M.T.copy()),
+        ["c:f64[2,2] = contract[spec=ab,bc->ac] a b", "d:f64[2] = sum[axes=(0,)] c", "in (d,)"],
+    ),
+    "sum(x @ y) over what y alone has stays": (
+        lambda x, y: (x @ y).sum(axis=1),
+        (M, M.T.copy()),
+        ["c:f64[2,2] = contract[spec=ab,bc->ac] a b", "d:f64[2] = sum[axes=(1,)] c", "in (d,)"],
+    ),
+    "sum(x @ y) used twice stays": (
+        lambda x, y: (lambda z: (z, z.sum(axis=0)))(np.einsum("ab,ab->ab", x, y)),
+        (M, M),
+        ["c:f64[2,3] = contract[spec=ab,ab->ab] a b", "d:f64[3] = sum[axes=(0,)] c", "in (c, d)"],
+    ),
+    "sum(x @ y) of ints": (
+        lambda x, y: np.einsum("ab,ab->ab", x, y).sum(axis=0),
+        (M.astype(int), M.astype(int)),
+        ["c:i64[3] = contract[spec=ab,ab->b] a b", "in (c,)"],
+    ),
+    "sum(x @ y) of small ints stays": (
+        lambda x, y: np.einsum("ab,ab->ab", x, y).sum(axis=0),
+        (M.astype("i1") * 20, M.astype("i1") * 20),
+        ["c:i8[2,3] = contract[spec=ab,ab->ab] a b", "d:i64[3] = sum[axes=(0,)] c", "in (d,)"],
+    ),
+    "sum(x @ y) of truth values stays": (
+        lambda x, y: np.einsum("ab,ab->ab", x, y).sum(axis=0),
+        (M > 2, M < 5),
+        ["c:bool[2,3] = contract[spec=ab,ab->ab] a b", "d:i64[3] = sum[axes=(0,)] c", "in (d,)"],
+    ),
+    "tiles of a vector": (
+        pieces_of((slice(1), slice(1, None))),
+        (X[:1], X[1:], X),
+        ["d:f64[3] = concatenate[dimension=0] a b", "in (d,)"],
+    ),
+    "tiles of columns in any order": (
+        pieces_of((np.s_[:, 1:2], np.s_[:, :1], np.s_[:, 2:])),
+        (M[:, 1:2], M[:, :1], M[:, 2:], M),
+        ["e:f64[2,3] = concatenate[dimension=1] b a c", "in (e,)"],
+    ),
+    "tiles of rows": (
+        pieces_of((np.s_[:1], np.s_[1:])),
+        (M[:1], M[1:], M),
+        ["d:f64[2,3] = concatenate[dimension=0] a b", "in (d,)"],
+    ),
+    "tiles with a gap stay": (
+        pieces_of((slice(1), slice(2, None))),
+        (X[:1], X[2:], X),
+        [
+            "d:f64[3] = unslice[shape=(3,), index=((2, 3, 1),)] b",
+            "e:f64[3] = add_slice[index=((0, 1, 1),)] d a",
+            "in (e,)",
+        ],
+    ),
+    "tiles that leave the end out stay": (
+        pieces_of((slice(1), slice(1, 2))),
+        (X[:1], X[1:2], X),
+        [
+            "d:f64[3] = unslice[shape=(3,), index=((1, 2, 1),)] b",
+            "e:f64[3] = add_slice[index=((0, 1, 1),)] d a",
+            "in (e,)",
+        ],
+    ),
+    "tiles that overlap stay": (
+        pieces_of((slice(2), slice(1, None))),
+        (X[:2], X[1:], X),
+        [
+            "d:f64[3] = unslice[shape=(3,), index=((1, 3, 1),)] b",
+            "e:f64[3] = add_slice[index=((0, 2, 1),)] d a",
+            "in (e,)",
+        ],
+    ),
+    "tiles of one place stay": (
+        pieces_of((slice(1), slice(1), slice(1, None))),
+        (X[:1], X[:1], X[1:], X),
+        [
+            "e:f64[3] = concatenate[dimension=0] b c",
+            "f:f64[3] = add_slice[index=((0, 1, 1),)] e a",
+            "in (f,)",
+        ],
+    ),
+    "tiles with steps stay": (
+        pieces_of((slice(None, None, 2), slice(1, None, 2))),
+        (X[::2], X[1::2], X),
+        [
+            "d:f64[3] = unslice[shape=(3,), index=((1, 3, 2),)] b",
+            "e:f64[3] = add_slice[index=((0, 3, 2),)] d a",
+            "in (e,)",
+        ],
+    ),
+    "tiles of two axes stay": (
+        pieces_of((np.s_[:1], np.s_[1:, :1], np.s_[1:, 1:])),
+        (M[:1], M[1:, :1], M[1:, 1:], M),
+        [
+            "e:f64[2,3] = unslice[shape=(2, 3), index=((1, 2, 1), (1, 3, 1))] c",
+            "f:f64[2,3] = add_slice[index=((1, 2, 1), (0, 1, 1))] e b",
+            "g:f64[2,3] = add_slice[index=((0, 1, 1),)] f a",
+            "in (g,)",
+        ],
+    ),
+    "elements stay": (
+        pieces_of((0, slice(1, None))),
+        (X[0], X[1:], X),
+        [
+            "d:f64[3] = unslice[shape=(3,), index=((1, 3, 1),)] b",
+            "e:f64[3] = add_slice[index=(0,)] d a",
+            "in (e,)",
+        ],
+    ),
     "solve(cholesky(x), y)": (
         lambda x: np.linalg.solve(np.linalg.cholesky(x), x),
         (P,),
@@ -419,6 +546,55 @@ def test_every_rule_has_a_case():
         for f in OF_DERIVATIVES.values():
             algebra(fg.make_jaxpr(fg.grad(f))(X))
     assert {r.__name__ for r in rules - fired} - NEVER == set()
+
+
+def put_together(shape, *places):
+    """Zeros with an array written at the first place, and arrays added at the others."""
+
+    def f(*pieces):
+        whole = unslice_p.bind(pieces[0], shape=shape, index=places[0])
+        for piece, index in zip(pieces[1:], places[1:], strict=True):
+            whole = add_slice_p.bind(whole, piece, index=index)
+        return whole
+
+    zeros = np.zeros(shape)
+    pieces = [zeros[tuple([slice(None) if i is None else slice(*i) for i in index])] + 1.5 for index in places]
+    return f, pieces
+
+
+TILES = {
+    "nine": (put_together((9,), *[((k, k + 1, 1),) for k in range(9)]), True),
+    "ten": (put_together((10,), *[((k, k + 1, 1),) for k in range(10)]), False),
+    "empty ones": (put_together((3,), ((0, 1, 1),), ((1, 1, 1),), ((1, 3, 1),)), True),
+    "one place twice": (put_together((3,), ((0, 1, 1),), ((0, 1, 1),), ((1, 3, 1),)), False),
+    "one place at the end twice": (put_together((3,), ((1, 3, 1),), ((1, 3, 1),), ((0, 1, 1),)), False),
+    "steps": (put_together((3,), ((0, 2, 2),), ((2, 3, 1),)), False),
+    "axes": (put_together((2, 2), ((0, 1, 1), None), (None, (1, 2, 1))), False),
+    "corners": (put_together((2, 2), ((0, 1, 1), (0, 1, 1)), ((1, 2, 1), (1, 2, 1))), False),
+    "everywhere": (put_together((2, 2), ((0, 1, 1), None), (None, None)), False),
+    "the middle axis": (put_together((2, 3, 2), (None, (1, 3, 1), None), (None, (0, 1, 1))), True),
+}
+"""Pieces of an array, and whether they are tiles."""
+
+
+@pytest.mark.parametrize("name", list(TILES))
+def test_tiles(name):
+    """Pieces that fill one axis, none of it twice, are concatenated; others are added one by one."""
+    (f, pieces), are_tiles = TILES[name]
+    text = rewritten(f, *pieces)
+    assert (sum("concatenate" in line for line in text), len(text)) == ((1, 2) if are_tiles else (0, len(pieces) + 1))
+
+
+def test_tiles_that_are_read_before_they_are_complete():
+    """An array that something else reads stays, and the rest is added to it."""
+
+    def f(a, b, c):
+        x = unslice_p.bind(a, shape=(3,), index=((0, 1, 1),))
+        y = add_slice_p.bind(x, b, index=((1, 2, 1),))
+        return add_slice_p.bind(y, c, index=((2, 3, 1),)), y
+
+    text = rewritten(f, X[:1], X[1:2], X[2:])
+    assert [line.split()[2].partition("[")[0] for line in text[:-1]] == ["unslice", "add_slice", "add_slice"]
 
 
 TYPES = "bhilBHILefdg"
