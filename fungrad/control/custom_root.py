@@ -2,9 +2,9 @@
 
     f(x, p) = 0    =>    f_x x' + f_p p' = 0    =>    x' = -tangent_solve(t -> f_x t, f_p p')
 
-p is what f closes over: f is recorded with it as operands (`implicit.Recorded`). Where values are known the solver runs on
-them, one level down, as it is written, and -tangent_solve is recorded in the tangents p'. In an abstract recording all
-three functions are recorded, into a call of a `custom_jvp` function of everything that they close over.
+p is what f closes over: f is recorded with it as operands (`implicit.Recorded`). Where values are known the solver runs
+on them, one level down, as it is written, and -tangent_solve is recorded in the tangents p'. In an abstract recording
+all three functions are recorded, into a call of a `custom_jvp` function of everything that they close over.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from fungrad.core.record import is_recording, record_jaxpr
 from fungrad.core.trace import Recording, Tracer, newest
 from fungrad.errors import NonLinearError
 from fungrad.primitives.arithmetic import neg
+from fungrad.primitives.structural import zeros
 
 _NAME = "lax.custom_root"
 
@@ -52,7 +53,7 @@ def custom_root(
     tangent_solve: Callable[[Callable[[Any], Any], Any], Any],
     has_aux: bool = False,
 ) -> Any:
-    """Solve ``f(x) = 0``; differentiate the solution in what ``f`` closes over, whatever the solver does.
+    """Solve ``f(x) = 0``, and differentiate the solution in what ``f`` closes over, whatever the solver does.
 
     Parameters
     ----------
@@ -84,8 +85,8 @@ def custom_root(
 
     Notes
     -----
-    With f(x, p) = 0 the derivative is ``x' = -f_x^-1 f_p p'``, at every order. The guess has no influence on it, nor has
-    what ``solve`` closes over. If the Jacobian is singular at the solution there is no derivative.
+    With f(x, p) = 0 the derivative is ``x' = -f_x^-1 f_p p'``, at every order. The guess has no influence on it, nor
+    has what ``solve`` closes over. If the Jacobian is singular at the solution there is no derivative.
 
     Where nothing is traced ``f`` and ``solve`` run as they are written. Under a derivative outside of `jit` and `vmap`
     so does ``solve``, on values (Python control flow, SciPy), unless it closes over what is traced and this gets into
@@ -239,7 +240,8 @@ class _RootMap:
 
     def push(self, tangents: Sequence[Any]) -> list[Any]:
         """The tangents of the solution."""
-        return evaluate(self.closed, tangents)
+        filled = [zeros(a) if t is None else t for t, a in zip(tangents, self.closed.in_avals, strict=True)]
+        return evaluate(self.closed, filled)
 
     def pull(self, cts: Sequence[Any]) -> list[Any]:
         """The cotangents of the parameters."""

@@ -1,11 +1,11 @@
-"""What `custom_root` and `custom_linear_solve` share: functions of a pytree, recorded, and the solvers' answers, checked.
+"""What `custom_root` and `custom_linear_solve` share: equations, recorded, and the solvers' answers, checked.
 
     record_flat : function of pytrees, types -> closed jaxpr, tree of the result
     Recorded    ::= closed jaxpr of what the function closes over and then the leaves of its argument
 
-The implicit function theorem differentiates the equation, f(x, p) = 0, and not the solver: x' = -f_x^-1 f_p p'. So the
-equation is recorded, once, with what it closes over (p) as operands. Then it can be evaluated, pushed and pulled through
-at any values of these, one level down where they are traced with values.
+The implicit function theorem differentiates the equation, f(x, p) = 0, and not the solver: x' = -f_x^-1 f_p p'. So
+the equation is recorded, once, with what it closes over (p) as operands. Then it can be evaluated, pushed and pulled
+through at any values of these, one level down where they are traced with values.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from fungrad.primitives.structural import convert
 def record_flat(
     transform: str, fun: Callable[..., Any], in_tree: Any, avals: Sequence[ShapedArray], user_fun: Any
 ) -> tuple[ClosedJaxpr, Any]:
-    """Record a function whose arguments have this tree (of a tuple); traced arrays that it closes over are constants."""
+    """Record a function whose arguments have this tree (of a tuple); what it closes over are constants."""
     trees: list[Any] = []
 
     def flat(*leaves: Any) -> list[Any]:
@@ -44,21 +44,21 @@ def record_flat(
 
 
 class Recorded(NamedTuple):
-    """A function of one pytree that returns one of the same type: ``closed`` takes ``count`` operands before the leaves.
+    """A function of one pytree that returns one of the same type.
 
-    These are what the function closes over. ``fun`` is the user's.
+    ``closed`` takes ``n_known`` operands, what the function closes over, and then the leaves. ``fun`` is the user's.
     """
 
     transform: str
-    fun: Callable[..., Any]
+    fun: Any
     closed: ClosedJaxpr
-    count: int
+    n_known: int
     treedef: Any
 
     @property
     def avals(self) -> tuple[ShapedArray, ...]:
         """The types of the argument's leaves."""
-        return self.closed.in_avals[self.count :]
+        return self.closed.in_avals[self.n_known :]
 
     def at(self, known: Sequence[Any]) -> Callable[[Any], Any]:
         """The function, with these in the place of what it closes over."""
@@ -73,14 +73,18 @@ class Recorded(NamedTuple):
         check_same(
             self.transform,
             (f"the argument that {describe_function(self.fun)} was recorded for", self.treedef, self.avals),
-            ("the one that a solver gave it", treedef, [_fitting(a, b) for a, b in zip(avals, self.avals, strict=False)]),
+            (
+                "the one that a solver gave it",
+                treedef,
+                [_fitting(a, b) for a, b in zip(avals, self.avals, strict=False)],
+            ),
         )
         return [convert(leaf, a.dtype) for leaf, a in zip(leaves, self.avals, strict=True)]
 
     def linearized(self, known: Sequence[Any], x: Sequence[Any]) -> Callable[[Any], Any]:
         """The derivative in the argument at ``x``, a function of tangents."""
         map_ = self._linearization(lambda *xs: evaluate(self.closed, [*known, *xs]), x)
-        linear = self._replace(closed=map_.linear_jaxpr(), count=0)
+        linear = self._replace(closed=map_.linear_jaxpr(), n_known=0)
         return linear.at(())
 
     def push(self, known: Sequence[Any], x: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
@@ -183,9 +187,7 @@ def checked_solution(
         found = arrays(transform, solver, returned, found, "result")
         mine = [typeof(x) for x in found]
         # In a plain call nothing has told which dtype an integer stands for.
-        avals = [
-            a if is_inexact(a.dtype) else ShapedArray(a.shape, m.dtype) for a, m in zip(avals, mine, strict=True)
-        ]
+        avals = [a if is_inexact(a.dtype) else ShapedArray(a.shape, m.dtype) for a, m in zip(avals, mine, strict=True)]
     check_same(
         transform,
         (what, expected_tree, avals),
