@@ -122,6 +122,32 @@ def _by_closures(a, b):
     )
 
 
+def _by_traced_closures(a, b):
+    """By solvers that close over what is differentiated, and would give the right hand side a derivative twice."""
+    return _sum_of_sines(
+        lax.custom_linear_solve(
+            lambda x: a @ x, b, lambda f, c: np.linalg.solve(a, c), lambda f, c: np.linalg.solve(a.T, c)
+        )
+    )
+
+
+def _by_one_traced_closure(a, b):
+    """Only the solver of the transposed system closes over what is differentiated."""
+    return _sum_of_sines(lax.custom_linear_solve(lambda x: a @ x, b, _dense, lambda f, c: np.linalg.solve(a.T, c)))
+
+
+def _by_root_of_traced_closures(a, b):
+    """An equation whose solver, and whose tangent_solve, close over what is differentiated."""
+    return _sum_of_sines(
+        lax.custom_root(
+            lambda x: a @ x - b,
+            np.zeros(4),
+            lambda f, x: np.linalg.solve(a, b),
+            lambda g, y: np.linalg.solve(a, y),
+        )
+    )
+
+
 def _by_pytrees(a, b):
     """The vector in two parts."""
 
@@ -141,7 +167,16 @@ def _by_pytrees(a, b):
     return _sum_of_sines(x["head"]) + _sum_of_sines(x["tail"])
 
 
-SYSTEMS = [_by_root, _by_root_with_linear_solve, _by_linear_solve, _by_closures, _by_pytrees]
+SYSTEMS = [
+    _by_root,
+    _by_root_with_linear_solve,
+    _by_root_of_traced_closures,
+    _by_linear_solve,
+    _by_closures,
+    _by_traced_closures,
+    _by_one_traced_closure,
+    _by_pytrees,
+]
 
 WORDS = {
     "value": lambda f: f,
@@ -302,18 +337,21 @@ def test_scipy_solves():
 
 
 def test_the_solver_has_no_influence():
-    """What solvers close over, and the guess, have a derivative of zero."""
+    """What solvers close over, and the guess, have a derivative of zero, also where the solver stops too early."""
 
     def root(guess, damping, p):
         def solve(f, x):
-            return lax.fori_loop(0, 60, lambda _, x: x - damping * f(x) / fg.grad(f)(x), x)
+            return lax.fori_loop(0, 2, lambda _, x: x - damping * f(x) / fg.grad(f)(x), x)
 
         return lax.custom_root(lambda x: x * x - p, guess, solve, lambda g, y: y / g(1.0))
 
+    slope = 0.5 / root(1.0, 0.9, 4.0)
     for transform in (lambda f: f, fg.jit):
-        _same(fg.grad(transform(root), (0, 1, 2))(1.0, 0.9, 4.0), (0.0, 0.0, 0.25))
+        _same(fg.grad(transform(root), (0, 1, 2))(1.0, 0.9, 4.0), (0.0, 0.0, slope))
     _same(fg.grad(lambda q: root(1.0, q, 4.0))(0.9), 0.0)
-    _same(fg.vmap(fg.grad(root, 2), (None, 0, None))(1.0, np.array([0.8, 0.9]), 4.0), np.array([0.25, 0.25]))
+    _same(fg.grad(lambda q: q * lax.custom_linear_solve(lambda x: 2.0 * x, 3.0, lambda f, b: b / 2.0 * q))(1.0), 1.5)
+    slopes = fg.vmap(fg.grad(root, 2), (None, 0, None))(1.0, np.array([0.9, 0.9]), 4.0)
+    _same(slopes, np.array([slope, slope]))
 
 
 def test_one_of_two_recordings():
@@ -404,6 +442,13 @@ def test_residuals_are_as_they_were():
     _, pull = fg.vjp(lambda b: lax.custom_linear_solve(lambda x: a @ x, b, _dense, _dense), b)
     a[:] = 0.0
     _same(pull(np.ones(4))[0], np.linalg.solve(A.T, np.ones(4)))
+    for system in (_by_linear_solve, _by_root):
+        a = A.copy()
+        expected = fg.grad(_reference, (0, 1))(A, B)
+        value, pull = fg.vjp(system, a, b)
+        a[:] = b[:] = 0.0
+        _same(pull(np.ones_like(value)), expected)
+        b[:] = B
 
 
 def test_a_recorded_system_is_pickled():
