@@ -209,6 +209,21 @@ WORDS = {
     "grad(grad(grad))": lambda f: (
         lambda a, b: fg.grad(fg.grad(fg.grad(lambda t: f(a + t * np.eye(4), (1 + t) * b))))(0.1)
     ),
+    "grad(checkpoint)": lambda f: fg.grad(fg.checkpoint(f), (0, 1)),
+    "linearize": lambda f: lambda a, b: fg.linearize(f, a, b)[1](b * a, b),
+    "jit(grad(cond))": lambda f: fg.jit(
+        fg.grad(lambda a, b: lax.cond(b[0] > 0, f, lambda a, b: -f(a, b), a, b), (0, 1))
+    ),
+    "grad(while_loop)": lambda f: fg.grad(
+        lambda a, b: lax.while_loop(lambda c: c < 5.0, lambda c: c + 0.3 + 0.1 * f(a, c * b) ** 2, 1.0), (0, 1)
+    ),
+    "vmap(grad) with a collective": lambda f: (
+        lambda a, b: fg.vmap(
+            fg.grad(lambda a, b: f(a + lax.psum(b, "i")[0], b) * lax.psum(f(a, b), "i"), (0, 1)),
+            (None, 0),
+            axis_name="i",
+        )(a, np.stack([b, 2 * b]))
+    ),
     "in a scan": lambda f: fg.grad(
         lambda a, b: lax.scan(lambda c, k: (c + k * f(a, c * b), c), 1.0, np.array([0.5, 1.5]))[0], (0, 1)
     ),
@@ -524,3 +539,27 @@ def test_without_tracing_functions_run_as_written():
     assert lax.custom_linear_solve(lambda x: float(x) * 2.0, 3.0, lambda f, b: b / f(1.0)) == 1.5
     with pytest.raises(TransformTypeError, match="the solution that"):
         lax.custom_root(f, 0.5, lambda f, x: np.ones(2), lambda g, y: y)
+
+
+def test_linear_transpose():
+    """A solution is linear in the right-hand side; its transpose is that of the transposed system."""
+
+    def solution(b):
+        return lax.custom_linear_solve(lambda x: A @ x, b, _dense, _dense)
+
+    for f in (solution, fg.jit(solution)):
+        _same(fg.linear_transpose(f, B)(B)[0], np.linalg.solve(A.T, B))
+
+
+def test_a_system_over_a_named_axis():
+    """matvec and the solver may sum over the examples of a vmap: then it is one system in all of them."""
+
+    def coupled(b):
+        return lax.custom_linear_solve(
+            lambda x: 3 * x + lax.psum(x, "i"), b, lambda f, b: (b - lax.psum(b, "i") / 5) / 3, symmetric=True
+        )
+
+    w = np.array([1.0, 2.0])
+    inverse = np.linalg.inv(3 * np.eye(2) + np.ones((2, 2)))
+    _same(fg.vmap(coupled, axis_name="i")(w), inverse @ w)
+    _same(fg.grad(lambda b: fg.vmap(coupled, axis_name="i")(b) @ w)(w), inverse @ w)
