@@ -31,6 +31,15 @@ from fungrad.core.lowering import NEW
 from fungrad.passes.carries import split_carries
 
 
+LONGEST_LIST = 1 << 14
+"""Numbers that are made before a loop begins: faster, but each takes 32 bytes."""
+
+
+def _numbers(x: np.ndarray[Any, Any]) -> Any:
+    """An array with one axis as a sequence of Python's numbers."""
+    return x.tolist() if x.size <= LONGEST_LIST else memoryview(x)
+
+
 class LoopEmitter(Emitter):
     """Writes a loop around a body.
 
@@ -176,7 +185,9 @@ class LoopEmitter(Emitter):
         targets, sources = [], []
         for k, v in enumerate(self.rows):
             number = f"a{len(self.consts) + len(self.widths) + k}"
-            source.write(f"x{k}s = {number}{'.tolist()' if is_python(v.aval) else ''}")
+            source.write(
+                f"x{k}s = {source.const(_numbers, 'numbers')}({number})" if is_python(v.aval) else f"x{k}s = {number}"
+            )
             targets.append(source.name(v))
             sources.append(f"x{k}s")
         for k, y in enumerate(self.stacked):
