@@ -28,7 +28,7 @@ BATCH = 3
 
 # Their operands belong to a named axis, which no row has: tests/transforms covers them.
 COLLECTIVES = {"psum", "pmax", "pmin"}
-CALLS = {"call"}  # of compiled functions: test_jit_catalogue.py
+CALLS = {"call", "cond", "loop", "repeat", "reversed", "scan", "while"}  # of programs: test_jit_catalogue.py, control/
 
 
 def for_each_case(

@@ -1,7 +1,9 @@
 """Python control flow: on values under derivatives, refused with a clear text where values are not known."""
 
+import doctest
 import itertools
 import math
+import pathlib
 
 import numpy as np
 import pytest
@@ -362,3 +364,15 @@ def test_where_is_the_remedy():
     np.testing.assert_array_equal(fg.vmap(lambda x: np.where(x > 0, x, -2 * x))(x), [2.0, 2.0, 6.0])
     np.testing.assert_array_equal(fg.vmap(fg.grad(lambda x: np.where(x > 0, x, -2 * x)))(x), [-2.0, 1.0, -2.0])
     np.testing.assert_array_equal(fg.vmap(lambda x, i: x[i])(np.stack([X, X]), np.array([2, 0])), [X[2], X[0]])
+
+
+def test_the_guide_runs():
+    """Every example in docs/control_flow.md gives what it says."""
+    guide = pathlib.Path(fg.__file__).parent.parent / "docs" / "control_flow.md"
+    if not guide.exists():
+        pytest.skip("an installed package has no docs beside it")
+    results = doctest.testfile(
+        str(guide), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    )
+    assert results.failed == 0
+    assert results.attempted > 30

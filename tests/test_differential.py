@@ -52,6 +52,7 @@ NOT_FOR_SPECIAL_VALUES = {
     "einsum": "its own loops report no overflow; here products are by matmul, which does, in another order",
     "attention": "the same: an einsum",
     "vdot": "reports no overflow in NumPy",
+    "lax.ragged_dot": "with sizes that are not known all rows are multiplied by each matrix",
     "power.reduce": "computed by a scan whose other branch may overflow",
     "power.accumulate": "the same",
     "float_power.reduce": "the same",

@@ -3,8 +3,8 @@
     record_body : transform, function, tree of the arguments, types -> Body
     Body        ::= closed jaxpr (what it closes over, then the arguments), what it closes over, tree of the result
 
-A value that is being traced elsewhere and that the function closes over becomes an operand in front of the arguments,
-so that every transform of the outside sees it.
+An array that the function closes over becomes an operand in front of the arguments, so that every transform of the
+outside sees it where it is being traced, and equal functions of other arrays are equal programs.
 """
 
 from __future__ import annotations
@@ -57,34 +57,29 @@ def record_body(
         return arrays(transform, fun, out, leaves, "result")
 
     closed = record_jaxpr(transform, flat, avals, fun, captures=True)
-    traced = [k for k, c in enumerate(closed.consts) if type(c) is Tracer]
-    if traced:
-        jaxpr, chosen = closed.jaxpr, set(traced)
-        kept = [k for k in range(len(closed.consts)) if k not in chosen]
-        moved = Jaxpr(
-            [jaxpr.constvars[k] for k in kept],
-            [*[jaxpr.constvars[k] for k in traced], *jaxpr.invars],
-            jaxpr.eqns,
-            jaxpr.outvars,
-        )
-        consts = tuple([closed.consts[k] for k in traced])
-        return Body(ClosedJaxpr(moved, [closed.consts[k] for k in kept]), consts, trees[0])
-    return Body(closed, (), trees[0])
+    jaxpr = closed.jaxpr
+    moved = Jaxpr([], [*jaxpr.constvars, *jaxpr.invars], jaxpr.eqns, jaxpr.outvars)
+    return Body(ClosedJaxpr(moved, []), closed.consts, trees[0])
 
 
 def with_consts(bodies: Sequence[Body]) -> tuple[list[ClosedJaxpr], list[Any]]:
     """Several bodies made to take the same constants, and these."""
-    consts: dict[Any, Any] = {(id(c.recording), c.id): c for b in bodies for c in b.consts}
+    consts: dict[Any, Any] = {_identity(c): c for b in bodies for c in b.consts}
     everything = list(consts)
     closed = []
     for b in bodies:
         jaxpr, n = b.closed.jaxpr, len(b.consts)
-        own = {(id(c.recording), c.id): v for c, v in zip(b.consts, jaxpr.invars[:n], strict=True)}
+        own = {_identity(c): v for c, v in zip(b.consts, jaxpr.invars[:n], strict=True)}
         front = [own[i] if i in own else Var(typeof(consts[i])) for i in everything]
         closed.append(
             ClosedJaxpr(Jaxpr(jaxpr.constvars, [*front, *jaxpr.invars[n:]], jaxpr.eqns, jaxpr.outvars), b.closed.consts)
         )
     return closed, list(consts.values())
+
+
+def _identity(x: Any) -> Any:
+    """Equal for the same array; two tracers may stand for one."""
+    return (id(x.recording), x.id) if type(x) is Tracer else id(x)
 
 
 def record_carry(

@@ -22,7 +22,7 @@ from fungrad._util import SourceInfo, collection_paused
 from fungrad.compile.emit import Emitter
 from fungrad.compile.executable import Executable, build
 from fungrad.core.aval import ShapedArray, is_inexact, typeof
-from fungrad.core.evaluate import evaluate, rules_recording
+from fungrad.core.evaluate import evaluate, rules_recordings
 from fungrad.core.ir import ClosedJaxpr, Equation, Jaxpr, Var
 from fungrad.core.lowering import NEW, Emission, Lowering
 from fungrad.core.primitive import Primitive, lower, record_abstract
@@ -184,7 +184,7 @@ class Program:
         def joint(*args: Any) -> list[Any]:
             primals, tangents = args[:n_in], args[n_in:]
 
-            recording = rules_recording(primals)
+            recordings = rules_recordings(primals)
             sources: list[SourceInfo | None] = []  # of the entries
 
             def of_active(*xs: Any) -> list[Any]:
@@ -197,7 +197,7 @@ class Program:
                 )
 
             def note_source(k: int) -> None:
-                if recording is not None:
+                for recording in recordings:
                     recording.source = sources[k]
 
             outs, tape = record_values("jit", of_active, [primals[k] for k in chosen], self)

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fungrad import tree
-from fungrad._util import describe_function, fun_name
+from fungrad._util import describe_function
 from fungrad.control.bodies import Body, check_same, record_body, with_consts
 from fungrad.control.call import Program, call_p
+from fungrad.control.kept import program_of
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.evaluate import evaluate
 from fungrad.core.ir import ClosedJaxpr
@@ -382,7 +383,7 @@ def _choose(transform: str, index: Any, funs: Sequence[Callable[..., Any]], oper
     for other in results[1:]:
         check_same(transform, results[0], other)
     closed, consts = with_consts(bodies)
-    programs = tuple([Program(_converted(c, out_avals[0]), fun_name(f)) for c, f in zip(closed, funs, strict=True)])
+    programs = tuple([program_of(_converted(c, out_avals[0]), f) for c, f in zip(closed, funs, strict=True)])
     outs = cond_p.bind(index, *consts, *values, branches=programs, owners=None)
     return bodies[0].out_tree.unflatten(outs)
 

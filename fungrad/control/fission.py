@@ -12,7 +12,7 @@ The equations of a body are of four kinds, by what they depend on and what depen
 A carry that only adds up (the cotangents of constants do) is no carry: what it adds is late, and summed up at the end;
 a sum of matrix products becomes one product. NumPy is fast on long arrays and slow at short ones, so this is where most
 of the time of a recurrent network goes. Equations of large rows stay in the loop, as they gain nothing and would take
-memory for all rows; so does everything if what would be kept is more than `MOST`.
+memory for all rows; so does everything if what would be kept is more than `MOST` (see `_Body.gains`).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from fungrad.primitives.arithmetic import add
 from fungrad.primitives.structural import broadcast_to, concatenate, expand_dims, reduce_sum, slice_axis
 
 MOST = 1 << 26
-"""Bytes of the rows that are kept for equations outside of the loop, at most."""
+"""Bytes of the rows that are kept for equations outside of the loop, at most; for products as many as xs and ys."""
 
 LONG = 2e4
 """Nanoseconds of an equation from which on it may as well stay in the loop."""
@@ -180,7 +180,11 @@ class _Body:
         summed = {v for v in self.sums.values() if isinstance(v, Var)}  # products of sums are not made one by one
         kept = [v for e in (*self.early, *self.late) for v in e.outputs if v not in summed]
         size = sum([v.aval.size * v.aval.dtype.itemsize for v in kept])
-        return bool(moved or self.sums) and size * length <= MOST
+        most = MOST
+        if any(e.primitive.name == "contract" for e in moved):  # one large product in place of many is worth more
+            passing = [v.aval for v in (*self.rows, *self.ys)]
+            most = max(most, length * sum([a.size * a.dtype.itemsize for a in passing]))
+        return bool(moved or self.sums) and size * length <= most
 
 
 def _is_short(aval: ShapedArray) -> bool:

@@ -35,7 +35,7 @@ def invariants(closed: ClosedJaxpr, n: int) -> tuple[ClosedJaxpr, ClosedJaxpr] |
         else:
             within.append(eqn)
     made = {v: e for e in before for v in e.outputs}
-    views = {e for e in before if e.primitive.lowering.memory == VIEW}
+    views = {e for e in before if e.primitive.lowering.memory == VIEW and e.outputs[0].aval.shape}
     if len(views) == len(before):
         return None
     read = [v for e in within for v in e.inputs] + list(jaxpr.outvars)

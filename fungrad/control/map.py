@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from fungrad import tree
-from fungrad._util import fun_name
 from fungrad.control.bodies import record_body
-from fungrad.control.call import Program, call_p, jit_disabled
+from fungrad.control.call import call_p, jit_disabled
+from fungrad.control.kept import program_of
 from fungrad.control.scan import row_count, scan_for
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.leaves import arrays, check_callable
@@ -61,7 +61,7 @@ def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> A
     rows = arrays("lax.map", f, xs, leaves, "xs")
     n = row_count("lax.map", f, xs, rows, None)
     body = record_body("lax.map", f, tree.structure((xs,)), [ShapedArray(a.shape[1:], a.dtype) for a in _avals(rows)])
-    program = Program(body.closed, fun_name(f))
+    program = program_of(body.closed, f)
     flags = (*[False] * len(body.consts), *[True] * len(rows))
 
     def batched(size: int, xs: list[Any]) -> list[Any]:

@@ -149,49 +149,81 @@ class Repeated(Family):
         return Repeated(self.body, self.n_consts, self.checkpoint, self.n_counts + 1)
 
     def _derive(self, how: str, args: tuple[Any, ...]) -> Family:
-        if how == "linear":
-            return Tangent(self, args[0])
-        return super()._derive(how, args)
+        return self._tangent(args[0]) if how == "linear" else super()._derive(how, args)
+
+    def _tangent(self, active: tuple[bool, ...]) -> Family:
+        """The tangents of the results, by a body of the carry with its tangents: nothing is kept, of any order."""
+        counts, n_consts, n_in = self.n_counts, self.n_consts, len(active)
+        form = joint({**self.params(1), "body": self.body, "n_consts": n_consts}, active[counts:])
+        begins = [k for k, a in enumerate(active) if a]
+        dots = [n_in + begins.index(k) if k in begins else None for k in range(n_in)]
+        places = form.arranged(range(counts, n_in), [dots[counts + k] for k, f in enumerate(form.flags) if f])
+        base = Repeated(form.params["body"], form.params["n_consts"], self.checkpoint, counts)
+        n_carry = len(self.body.out_avals)
+        avals = [*self.in_avals, *[self.in_avals[k].strong() for k in begins]]
+        return Arranged(base, (*range(counts), *places), range(n_carry, n_carry + len(form.carry)), avals, form.carry)
 
 
-class Tangent(Family):
-    """The tangents of the results of a repeated body: its operands, tangents of the active ones -> tangents.
+class Arranged(Family):
+    """A family with its operands in another order, zeros for some of them, and not all of its results.
 
-    Carry and tangents go through one scan side by side, so that nothing is kept.
+    Parameters
+    ----------
+    base : Family
+    places : sequence
+        For each operand of the base which of the operands here it is; None for zeros.
+    results : sequence of int
+        Which results of the base there are.
+    in_avals : sequence of ShapedArray
+        The types of the operands.
+    positions : tuple of int
+        For a family of tangents: which results they are the tangents of.
     """
 
-    def __init__(self, base: Repeated, active: tuple[bool, ...]) -> None:
-        self.base, self.active = base, active
-        params = base.params(1)
-        rows = (False,) if base.n_counts else ()
-        self.positions = joint(params, (*active, *rows)).carry
+    def __init__(
+        self,
+        base: Family,
+        places: Sequence[int | None],
+        results: Sequence[int],
+        in_avals: Sequence[ShapedArray],
+        positions: tuple[int, ...] = (),
+    ) -> None:
+        self.base, self.places, self.results = base, tuple(places), tuple(results)
+        self.in_avals, self.positions = tuple(in_avals), positions
         super().__init__()
 
     def __reduce__(self) -> Any:
-        return Tangent, (self.base, self.active)
+        return Arranged, (self.base, self.places, self.results, self.in_avals, self.positions)
 
     def make(self, n: int) -> Program:
-        """A scan of the carry with its tangents."""
-        n_in = len(self.active)
-        row = [np.arange(n)] if self.base.n_counts else []
-        form = joint(self.base.params(n), (*self.active, *[False] * len(row)))
-        begins = [k for k, a in enumerate(self.active) if a]
+        """The program of the base, between."""
+        program = self.base.program(n)
 
-        def run(*args: Any) -> Any:
-            given = dict(zip(begins, args[n_in:], strict=True))
-            primals = [*args[:n_in], *row]
-            dots = [given[k] if k in given else zeros(typeof(primals[k])) for k, f in enumerate(form.flags) if f]
-            outs = scan_p.bind(*form.arranged(primals, dots), **form.params)
-            return outs[len(outs) - len(self.positions) :]
+        def run(*args: Any) -> list[Any]:
+            operands = [zeros(a) if p is None else args[p] for p, a in zip(self.places, program.in_avals, strict=True)]
+            outs = evaluate(program.closed, operands)
+            return [outs[k] for k in self.results]
 
-        operands = self.base.program(1).in_avals
-        avals = [*operands, *[operands[k].strong() for k in begins]]
-        body: Program = form.params["body"]
-        return Program(record_jaxpr("lax.while_loop", run, avals, body, of_user=False), body.name).made_linear()
+        closed = record_jaxpr("lax.while_loop", run, self.in_avals, program, of_user=False)
+        return Program(closed, program.name).made_linear()
 
     def masked(self) -> Family:
-        """That of the masked body."""
-        return self.base.masked().derived("linear", (False, *self.active))
+        """That of the masked base."""
+        places = (0, *[None if p is None else p + 1 for p in self.places])
+        return Arranged(self.base.masked(), places, self.results, (COUNT, *self.in_avals), self.positions)
+
+    def _derive(self, how: str, args: tuple[Any, ...]) -> Family:
+        if how != "linear":
+            return super()._derive(how, args)
+        (active,) = args
+        begins = [k for k, a in enumerate(active) if a]
+        moving = tuple([p is not None and active[p] for p in self.places])
+        tangent: Any = self.base.derived("linear", moving)
+        dots = [len(active) + begins.index(p) for p, m in zip(self.places, moving, strict=True) if m and p is not None]
+        positions = tuple([k for k, r in enumerate(self.results) if r in tangent.positions])
+        results = [tangent.positions.index(self.results[k]) for k in positions]
+        avals = [*self.in_avals, *[self.in_avals[k].strong() for k in begins]]
+        return Arranged(tangent, (*self.places, *dots), results, avals, positions)
 
 
 class Derived(Family):

@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 
 from fungrad import tree
-from fungrad._util import describe_function, fun_name
+from fungrad._util import describe_function
 from fungrad.control.binomial import Reversed, linear_avals
 from fungrad.control.bodies import own, record_body, record_carry
 from fungrad.control.call import Program, jit_disabled
 from fungrad.control.fission import divided
 from fungrad.control.hoist import hoisted
+from fungrad.control.kept import program_of
 from fungrad.control.loops import (
     Params,
     Residual,
@@ -377,7 +378,7 @@ def scan_for(
         *consts,
         *values,
         *rows,
-        body=Program(closed, fun_name(f)),
+        body=program_of(closed, f),
         n_consts=len(consts),
         n_carry=len(avals),
         length=n,

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from fungrad import tree
-from fungrad._util import describe_function, fun_name
+from fungrad._util import describe_function
 from fungrad.compile.loop import build_while
 from fungrad.control.bodies import own, record_body, record_carry
 from fungrad.control.call import Program, jit_disabled
 from fungrad.control.hoist import hoisted, invariants
+from fungrad.control.kept import program_of
 from fungrad.control.loops import Params, with_carry
 from fungrad.control.repeat import COUNT, Repeated, record_tangent, repeat_p
 from fungrad.control.scan import check_checkpoint
@@ -368,8 +369,8 @@ def while_for(
         *test_consts,
         *body_consts,
         *values,
-        test=Program(test_closed, fun_name(cond_fun)),
-        body=Program(body_closed, fun_name(body_fun)),
+        test=program_of(test_closed, cond_fun),
+        body=program_of(body_closed, body_fun),
         n_test=len(test_consts),
         n_body=len(body_consts),
         checkpoint=checkpoint,

@@ -23,9 +23,9 @@ def evaluate(closed: ClosedJaxpr, args: Sequence[Any], after: Callable[[Equation
     def read(atom: Atom) -> Any:
         return atom.value if type(atom) is Literal else env[atom]  # type: ignore[index]
 
-    recording = rules_recording(args)
+    recordings = rules_recordings(args)
     for eqn, dead in zip(jaxpr.eqns, jaxpr.last_uses(), strict=True):
-        if recording is not None:
+        for recording in recordings:
             recording.source = eqn.source
         if eqn.primitive.overwrites and reads_last(eqn, dead):
             cell = [env.pop(eqn.inputs[0])]  # type: ignore[arg-type]
@@ -50,13 +50,14 @@ def reads_last(eqn: Equation, dead: Sequence[Var]) -> bool:
     return any(v is first for v in dead) and all(v is not first for v in others)
 
 
-def rules_recording(operands: Any) -> Recording | None:
-    """The recording of rules (not of the user's code) that operations on these operands end in, on whatever level."""
+def rules_recordings(operands: Any) -> list[Recording]:
+    """The recordings of rules (not of the user's code) that operations on these operands end in, on whatever level."""
+    found: list[Recording] = []
     for x in operands:
         while type(x) is Tracer:
             if x.recording.abstract:
-                if not x.recording.of_user:
-                    return x.recording
+                if not x.recording.of_user and x.recording not in found:
+                    found.append(x.recording)
                 break
             x = x.value
-    return None
+    return found

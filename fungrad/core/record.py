@@ -49,6 +49,11 @@ def _recordings() -> list[Recording]:
     return found
 
 
+def is_recording() -> bool:
+    """Whether this thread runs a function under a recording."""
+    return bool(_recordings())
+
+
 def result_value(x: Any, recording: Recording) -> tuple[Any, int | None]:
     """A result one level down, and its id if this recording traced it."""
     if type(x) is not Tracer:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.elementwise import Elementwise
-from fungrad.core.evaluate import reads_last, rules_recording
+from fungrad.core.evaluate import reads_last, rules_recordings
 from fungrad.core.ir import Atom, ClosedJaxpr, Literal, Var
 from fungrad.primitives.structural import reshape, slice_, stack, zeros
 
@@ -38,9 +38,9 @@ def batch(
     def read(atom: Atom) -> tuple[Any, bool]:
         return (atom.value, False) if type(atom) is Literal else env[atom]  # type: ignore[index]
 
-    recording = rules_recording(args)
+    recordings = rules_recordings(args)
     for eqn, dead in zip(jaxpr.eqns, jaxpr.last_uses(), strict=True):
-        if recording is not None:
+        for recording in recordings:
             recording.source = eqn.source
         prim = eqn.primitive
         cell = []

@@ -20,6 +20,8 @@ is an error. What is done otherwise than in JAX:
 # isort: off
 from fungrad.control.associative_scan import associative_scan
 from fungrad.control.cond import cond, switch
+from fungrad.control.custom_linear_solve import custom_linear_solve
+from fungrad.control.custom_root import custom_root
 from fungrad.control.fori_loop import fori_loop
 from fungrad.control.map import map
 from fungrad.control.scan import scan
@@ -81,13 +83,13 @@ __all__ = [
     "conj", "conv", "conv_dimension_numbers", "conv_general_dilated", "conv_general_dilated_local",
     "conv_general_dilated_patches", "conv_general_permutations", "conv_general_shape_tuple", "conv_shape_tuple",
     "conv_transpose", "conv_transpose_shape_tuple", "conv_with_general_padding", "convert_element_type", "cos", "cosh",
-    "create_token", "cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum", "dce_sink", "digamma", "div", "dot",
-    "dot_general", "dtype", "dynamic_index_in_dim", "dynamic_slice", "dynamic_slice_in_dim",
-    "dynamic_update_index_in_dim", "dynamic_update_slice", "dynamic_update_slice_in_dim", "empty", "eq", "erf",
-    "erf_inv", "erfc", "exp", "exp2", "expand_dims", "expm1", "fft", "floor", "fori_loop", "full", "full_like",
-    "gather", "ge", "gt", "igamma", "igammac", "imag", "index_in_dim", "index_take", "integer_pow", "iota", "is_finite",
-    "le", "lgamma", "linalg", "log", "log1p", "logistic", "lt", "map", "max", "min", "mul", "mulhi", "ne", "neg",
-    "nextafter", "optimization_barrier", "pad", "padtype_to_pads", "platform_dependent", "pmax", "pmean", "pmin",
+    "create_token", "cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum", "custom_linear_solve", "custom_root",
+    "dce_sink", "digamma", "div", "dot", "dot_general", "dtype", "dynamic_index_in_dim", "dynamic_slice",
+    "dynamic_slice_in_dim", "dynamic_update_index_in_dim", "dynamic_update_slice", "dynamic_update_slice_in_dim",
+    "empty", "eq", "erf", "erf_inv", "erfc", "exp", "exp2", "expand_dims", "expm1", "fft", "floor", "fori_loop", "full",
+    "full_like", "gather", "ge", "gt", "igamma", "igammac", "imag", "index_in_dim", "index_take", "integer_pow", "iota",
+    "is_finite", "le", "lgamma", "linalg", "log", "log1p", "logistic", "lt", "map", "max", "min", "mul", "mulhi", "ne",
+    "neg", "nextafter", "optimization_barrier", "pad", "padtype_to_pads", "platform_dependent", "pmax", "pmean", "pmin",
     "polygamma", "population_count", "pow", "psum", "ragged_dot", "real", "reciprocal", "reduce", "reduce_and",
     "reduce_max", "reduce_min", "reduce_or", "reduce_precision", "reduce_prod", "reduce_sum", "reduce_window",
     "reduce_window_shape_tuple", "reduce_xor", "rem", "reshape", "rev", "round", "rsqrt", "scan", "scatter",

@@ -14,8 +14,8 @@ import numpy as np
 
 from fungrad import tree
 from fungrad._util import collection_paused, describe_function, fun_name
+from fungrad.control import checkpoint, kept
 from fungrad.control.call import Program, call_p, jit_disabled
-from fungrad.control.checkpoint import forget_programs
 from fungrad.control.donation import Donation
 from fungrad.core.leaves import arrays, check_callable
 from fungrad.core.record import record_jaxpr
@@ -79,7 +79,8 @@ def clear_caches() -> None:
     """Forget every compiled program; the next call of a jitted or checkpointed function compiles it anew."""
     for cache in list(_all_caches):
         cache.entries.clear()
-    forget_programs()
+    checkpoint.forget_programs()
+    kept.forget_programs()
 
 
 @contextlib.contextmanager

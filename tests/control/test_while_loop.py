@@ -241,7 +241,6 @@ def test_forward_mode_takes_constant_memory():
     assert memory_of(f, a, 1000) < memory_of(f, a, 10) + 1e6  # 8e6 for each array that is kept
 
 
-@pytest.mark.xfail(reason="the second order keeps residuals of each iteration", strict=True)
 def test_second_order_forward_mode_takes_constant_memory():
     """As the first order."""
     a = np.full(1000, 0.9)
