@@ -17,7 +17,7 @@ import numpy as np
 from fungrad import tree
 from fungrad._util import describe_function
 from fungrad.core.aval import ShapedArray, typeof
-from fungrad.core.ir import ClosedJaxpr, Jaxpr, Var
+from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Jaxpr, Var
 from fungrad.core.leaves import arrays, path_of
 from fungrad.core.record import record_jaxpr
 from fungrad.core.trace import Tracer
@@ -56,10 +56,29 @@ def record_body(
         trees.append(out_tree)
         return arrays(transform, fun, out, leaves, "result")
 
-    closed = record_jaxpr(transform, flat, avals, fun, captures=True)
-    jaxpr = closed.jaxpr
+    jaxpr, consts = _merged(record_jaxpr(transform, flat, avals, fun, captures=True))
     moved = Jaxpr([], [*jaxpr.constvars, *jaxpr.invars], jaxpr.eqns, jaxpr.outvars)
-    return Body(ClosedJaxpr(moved, []), closed.consts, trees[0])
+    return Body(ClosedJaxpr(moved, []), tuple(consts), trees[0])
+
+
+def _merged(closed: ClosedJaxpr) -> tuple[Jaxpr, list[Any]]:
+    """A jaxpr with one variable for each constant, though several tracers may stand for one, and the constants."""
+    jaxpr = closed.jaxpr
+    first: dict[Any, Var] = {}
+    same: dict[Atom, Var] = {}
+    consts = []
+    for v, c in zip(jaxpr.constvars, closed.consts, strict=True):
+        kept = first.setdefault(_identity(c), v)
+        if kept is v:
+            consts.append(c)
+        else:
+            same[v] = kept
+    if not same:
+        return jaxpr, consts
+    eqns = [
+        Equation(e.primitive, [same.get(a, a) for a in e.inputs], e.params, e.outputs, e.source) for e in jaxpr.eqns
+    ]
+    return Jaxpr(list(first.values()), jaxpr.invars, eqns, [same.get(a, a) for a in jaxpr.outvars]), consts
 
 
 def with_consts(bodies: Sequence[Body]) -> tuple[list[ClosedJaxpr], list[Any]]:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import fungrad as fg
-from fungrad.compile.results import KEPT, SMALLEST, Results
+from fungrad.compile.results import KEPT, LARGEST, SMALLEST, Results, Stacks
 
 N = SMALLEST // 8 + 1000
 
@@ -255,3 +255,45 @@ def test_new_when_all_are_held():
     assert all(results().ctypes.data != address for _ in range(2 * KEPT))
     del view
     assert any(results().ctypes.data == address for _ in range(2 * KEPT))
+
+
+# Stacks
+
+
+def test_stacks_of_any_length():
+    """Arrays of so many rows: the memory of a large one is used again for that length alone, once it was dropped."""
+    stacks = Stacks((4, 2), np.dtype("f"))
+    rows = SMALLEST // 32 + 5
+    first = stacks(rows)
+    assert (first.shape, first.dtype) == ((rows, 4, 2), np.dtype("f"))
+    first[...] = 1.0
+    second, other = stacks(rows), stacks(rows + 1)
+    assert other.shape == (rows + 1, 4, 2)
+    assert not np.shares_memory(first, second)
+    assert not np.shares_memory(first, other)
+    address, view = first.ctypes.data, first[3:5]
+    del first
+    assert all(stacks(rows).ctypes.data != address for _ in range(2 * KEPT))
+    assert (view == 1.0).all()
+    del view
+    assert any(stacks(rows).ctypes.data == address for _ in range(2 * KEPT))
+
+
+def test_small_and_huge_stacks_are_not_kept():
+    """Small ones are new each time, as are those of no rows or no elements, and nothing is kept of them."""
+    stacks = Stacks((3,), np.dtype(float))
+    for rows in (0, 1, 7, SMALLEST // 24 - 1):
+        assert stacks(rows).shape == (rows, 3)
+    assert Stacks((0,), np.dtype(float))(10**6).shape == (10**6, 0)
+    assert not stacks._by_length
+    assert Stacks((), np.dtype(bool))(LARGEST + 1).shape == (LARGEST + 1,)
+
+
+def test_few_lengths_are_kept():
+    """A loop of many lengths does not hold memory for each."""
+    stacks = Stacks((SMALLEST,), np.dtype(np.int8))
+    held = [stacks(n) for n in range(1, 4 * KEPT)]
+    assert len(stacks._by_length) <= KEPT
+    for n, y in enumerate(held, 1):
+        assert y.shape == (n, SMALLEST)
+        assert not any(np.shares_memory(y, z) for z in held[: n - 1])
