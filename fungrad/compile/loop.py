@@ -30,7 +30,6 @@ from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Literal, Var
 from fungrad.core.lowering import NEW
 from fungrad.passes.carries import split_carries
 
-
 LONGEST_LIST = 1 << 14
 """Numbers that are made before a loop begins: faster, but each takes 32 bytes."""
 

@@ -375,12 +375,12 @@ def test_numbers_are_those_without():
 def peak(n, checkpoint, size=10_000):
     """The most memory that a gradient takes through n steps of a state of so many doubles, in states."""
     step = lambda c, x: (np.sin(c) * 1.01 + x, None)
-    run = lambda a: fg.grad(lambda a: scan(step, a, np.zeros(n), checkpoint=checkpoint)[0].sum())(a)
+    run = lambda a, n: fg.grad(lambda a: scan(step, a, np.zeros(n), checkpoint=checkpoint)[0].sum())(a)
     a = np.linspace(0.1, 0.9, size)
-    run(a[:5])
+    run(a, 10)  # compiles the body
     tracemalloc.start()
     try:
-        run(a)
+        run(a, n)
         return (tracemalloc.get_traced_memory()[1] - 8 * n) / (8 * size)
     finally:
         tracemalloc.stop()
