@@ -36,7 +36,7 @@ LONGEST_LIST = 1 << 14
 
 def _numbers(x: np.ndarray[Any, Any]) -> Any:
     """An array with one axis as a sequence of Python's numbers."""
-    return x.tolist() if x.size <= LONGEST_LIST else memoryview(x)
+    return x.tolist() if x.size <= LONGEST_LIST else x.data
 
 
 class LoopEmitter(Emitter):
