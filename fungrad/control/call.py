@@ -18,6 +18,8 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from fungrad._util import SourceInfo, collection_paused
 from fungrad.compile.emit import Emitter
 from fungrad.compile.executable import Executable, build
@@ -244,6 +246,11 @@ class Program:
                 out = outs[k]
                 if type(out) is Tracer and out.recording is recording:
                     bars[out.id] = ct if bars[out.id] is None else add(bars[out.id], ct)
+                elif not self.is_linear and (type(out) is Tracer or np.any(out)):
+                    raise NonLinearError(
+                        f"result {k} of {self.name} does not depend on what it is to be linear in, and is not known to "
+                        "be zero: the function is affine, not linear"
+                    )
             ids = {k: t.id for k, t in inputs.items()}
             entries = recording.end()
             if self.is_linear:  # an application without a source is not asked whether it adds a constant
