@@ -20,7 +20,7 @@ import numpy as np
 import fungrad as fg
 from fungrad import lax
 
-REST = 0.06
+REST = 0.15
 
 
 def sigmoid(np: Any, z: Any) -> Any:

@@ -14,8 +14,8 @@ import numpy as np
 from libraries import COMPILERS, MINE, Library
 from workloads.workload import Workload
 
-REST = 0.06
-"""Seconds between libraries: threads of the one before (OpenBLAS, OpenMP) spin for some time after their work."""
+REST = 0.15
+"""Seconds between libraries: threads of the one before spin after their work (OpenBLAS's for 0.11 s)."""
 SECONDS_PER_ROUND = 0.05  # each library repeats its call for about this long in each round
 SECONDS_PER_LIBRARY = 5.0  # after this long (and three rounds) a slow library has had its turns
 SECONDS_OF_FIRST_CALLS = 2.0  # a first call is measured again, on new functions, up to this long

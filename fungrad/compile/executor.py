@@ -5,6 +5,9 @@ computes does not depend on how many there are: the blocks are the same, and par
 
 The parts of a job are taken one by one by whoever is free. The thread that calls works too, and does not wait for
 helpers that have not begun: where another process has the other core, it does all of the job itself.
+
+A job lasts some ten to some thousand microseconds, too short for the operating system to spread threads: it often wakes
+a helper on the core of the thread that woke it. So helpers are kept off that core (`cores`).
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from fungrad.compile.blas import one_thread
+from fungrad.compile.cores import current_core, keep_off
 
 
 def thread_count() -> int:
@@ -98,19 +102,28 @@ class _Helpers:
 
     def __init__(self) -> None:
         self._queue: SimpleQueue[Callable[[], Any]] = SimpleQueue()
-        self._count = 0
+        self._threads: list[int] = []
+        self._free_core: int | None = None
         self._lock = threading.Lock()
 
     def ask(self, job: _Job, helpers: int) -> None:
         """Let this many helpers take parts of the job."""
-        if self._count < helpers:
+        core = current_core()
+        if len(self._threads) < helpers or core != self._free_core:
             with self._lock:
-                while self._count < helpers:
-                    threading.Thread(target=self._serve, name="fungrad", daemon=True).start()
-                    self._count += 1
+                self._prepare(helpers, core)
         for k in range(1, helpers + 1):
             # NumPy's errstate is a context variable.
             self._queue.put(functools.partial(contextvars.copy_context().run, job.help, k))
+
+    def _prepare(self, helpers: int, core: int | None) -> None:
+        """Start helpers until there are enough, and keep them off a core."""
+        while len(self._threads) < helpers:
+            thread = threading.Thread(target=self._serve, name="fungrad", daemon=True)
+            thread.start()
+            self._threads.append(thread.native_id or 0)
+        keep_off(self._threads, core)
+        self._free_core = core
 
     def _serve(self) -> None:
         get = self._queue.get
