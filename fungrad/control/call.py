@@ -34,10 +34,12 @@ from fungrad.errors import NonLinearError
 from fungrad.interpreters.batch import batch
 from fungrad.interpreters.jvp import forward
 from fungrad.interpreters.transpose import backward
+from fungrad.passes.dce import dce
 from fungrad.passes.gather import gather
 from fungrad.passes.optimize import optimize
 from fungrad.passes.partition import partition
 from fungrad.passes.prune import prune
+from fungrad.passes.rows import rows
 from fungrad.primitives.arithmetic import add
 from fungrad.primitives.naming import name_p
 from fungrad.primitives.structural import broadcast_to, convert, convert_p, zeros
@@ -153,6 +155,10 @@ class Program:
         """The jaxpr after the passes."""
         return self.once("optimized", lambda: prune(optimize(self.inlined())))  # type: ignore[no-any-return]
 
+    def arranged(self) -> ClosedJaxpr:
+        """The same with the axes first along which large arrays are best cut into blocks: what is compiled."""
+        return self.once("arranged", lambda: dce(rows(self.optimized())))  # type: ignore[no-any-return]
+
     def inlined(self) -> ClosedJaxpr:
         """The jaxpr with the programs that it calls, and what its loops become, in it; only to be computed."""
         return self.once("inlined", lambda: inline(self.closed, final=True))  # type: ignore[no-any-return]
@@ -163,7 +169,7 @@ class Program:
 
     def _compiled(self) -> Executable:
         with collection_paused():
-            return build(self.optimized(), self.name, self.emitter)
+            return build(self.arranged(), self.name, self.emitter)
 
     def run(self, *arrays: Any) -> tuple[Any, ...]:
         """Compute, on arrays."""

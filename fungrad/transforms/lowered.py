@@ -38,7 +38,7 @@ class Lowered:
     @property
     def optimized(self) -> ClosedJaxpr:
         """The jaxpr after the passes."""
-        return self._program.optimized()
+        return self._program.arranged()
 
     @property
     def source(self) -> str:
