@@ -52,6 +52,11 @@ Threads wait for Python's lock between the calls of NumPy; where these are short
 """
 
 
+def is_worth_threads(group: Group) -> bool:
+    """Whether a group has enough work for two threads."""
+    return sum([eqn_cost(e) for e in group.eqns]) > 2 * WORTH_A_THREAD
+
+
 class Scratch:
     """The scratch arrays of a group: types of their rows, and which are free."""
 
@@ -227,7 +232,7 @@ class BlockLoop:
         )
         rows = max(1, CACHE // max(held + passing, 1))
         rows = min(rows, max(1, BLOCK // (1 if self.flat else max(group.row_size(), 1))))
-        if sum([eqn_cost(e) for e in group.eqns]) > 2 * WORTH_A_THREAD:
+        if is_worth_threads(group):
             blocks = -(-group.rows // rows)
             blocks = FEWEST_BLOCKS * -(-blocks // FEWEST_BLOCKS)  # so that threads have equal shares
             rows = max(-(-group.rows // blocks), 1)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from fungrad.compile.blocks import BlockLoop
+from fungrad.compile.blocks import BlockLoop, is_worth_threads
 from fungrad.compile.executor import run_blocks, thread_count
 from fungrad.compile.memory import Slot, Workspace, deaths, owners_of, updates_in_place
 from fungrad.compile.products import Division, division, run_product
@@ -82,6 +82,9 @@ class Emitter:
         """Bytes of new arrays outside of the workspace, now and at most."""
         self.names: dict[Var, str] = {}
         self.threads = thread_count()
+        self.divides = any(isinstance(s, Group) and is_worth_threads(s) for s in self.steps)
+        """Whether products are divided among our threads. BLAS's are faster at short ones, as they wait in a busy loop:
+        in the way of ours, if there is other work for these."""
         self.kept = {o for v in self.returned for o in self.owners.get(v, ())}
         """The owners of the results of the program."""
         self._readers_of: dict[Var, list[Equation]] | None = None
@@ -251,7 +254,7 @@ class Emitter:
             self._release(gone)
             return
         (out,) = eqn.outputs
-        divided = division(eqn) if eqn.primitive.name == "contract" else None
+        divided = division(eqn) if self.divides and eqn.primitive.name == "contract" else None
         if divided is not None:
             self._write_product(eqn, divided, gone)
             return

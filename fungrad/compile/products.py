@@ -1,6 +1,7 @@
 """Large contractions: divided along the first axis of the result among threads.
 
-Each part is a product of slices, written where it belongs in the result. The parts depend on the sizes alone.
+Each part is a product of slices, written where it belongs in the result. The parts depend on the sizes alone. This is
+for programs that run other things on threads; where products are alone, BLAS's own threads do them.
 """
 
 from __future__ import annotations
