@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fungrad.compile.blocks import BlockLoop, is_worth_threads
 from fungrad.compile.executor import run_blocks, thread_count
 from fungrad.compile.memory import Slot, Workspace, deaths, owners_of, updates_in_place
+from fungrad.compile.pieces import JOINS, parts_of, pieces
 from fungrad.compile.products import Division, division, run_product
 from fungrad.compile.results import LARGEST, SMALLEST, Results
 from fungrad.compile.schedule import LARGE, Group, Step, schedule
@@ -33,6 +34,19 @@ HEAVY = 1 << 12
 
 PROGRAM = "program"
 """The name of the function in the source."""
+
+
+FLOATS = 100
+"""Numbers that Python keeps the memory of for the next ones: programs with more use names of dead ones again."""
+
+
+class Nested(NamedTuple):
+    """The text of a number that is written into the line that reads it."""
+
+    text: str
+    depth: int
+    """How many operations it has."""
+    reads: list[Var]
 
 
 def copy_if_shared(x: Any, *others: Any) -> Any:
@@ -90,10 +104,16 @@ class Emitter:
         self._readers_of: dict[Var, list[Equation]] | None = None
         self.uses = Counter([v for e in self.jaxpr.eqns for v in e.inputs if type(v) is Var])
         self.uses.update(self.returned)
-        self.nested: dict[Var, tuple[str, int]] = {}
-        """Scalars that are read once: their text and how many operations it has, not yet written."""
+        self.nested: dict[Var, Nested] = {}
+        """Scalars that are read once, not yet written."""
+        self.reuses_names = len(self.jaxpr.eqns) > FLOATS
+        self.numbers: set[Var] = set()
+        """Scalars whose names may be used again once they have been read for the last time."""
+        self.reads = self.uses.copy()
+        """How often each variable is still to be read by equations of numbers, or at least once by something else."""
+        self.free_names: list[str] = []
         self._functions: list[Source] = []
-        self.pieces = self._pieces()
+        self.pieces = pieces(self.steps, self.uses)
 
     def _in_place(self, owners: dict[Var, tuple[Var, ...]], dead: list[list[Var]]) -> set[Equation]:
         """The equations that write their result into their first operand."""
@@ -106,7 +126,7 @@ class Emitter:
         if isinstance(atom, Literal):
             return self.source.const(atom.value, "c")
         if atom in self.nested:
-            return f"({self.nested.pop(atom)[0]})"
+            return f"({self.nested.pop(atom).text})"
         return self.names.get(atom) or self.source.name(atom)
 
     def emit(self) -> None:
@@ -139,41 +159,23 @@ class Emitter:
 
     # equations
 
-    def _pieces(self) -> dict[Var, tuple[Equation, str]]:
-        """The results that are written straight into the array that they are a piece of: that, and the key."""
-        single = {v: s.eqn for s in self.steps if not isinstance(s, Group) for v in s.eqn.outputs}
-        found: dict[Var, tuple[Equation, str]] = {}
-        for step in self.steps:
-            if isinstance(step, Group) or step.eqn.primitive.name != "concatenate":
-                continue
-            axis, start = step.eqn.params["dimension"], 0
-            for v in step.eqn.inputs:
-                stop = start + v.aval.shape[axis]
-                made = single.get(v) if isinstance(v, Var) and self.uses[v] == 1 else None
-                if made is not None and made.primitive.lowering.pointwise and made.primitive.lowering.into:
-                    found[v] = step.eqn, f"[{':, ' * axis}{start}:{stop}]"  # type: ignore[index]
-                start = stop
-        return found
-
-    def _write_piece(self, out: Var, text: Text) -> None:
-        """Write a result where the array that it is a piece of has it."""
+    def _piece(self, out: Var) -> str:
+        """The name of the place that a result has in the array that it is a piece of."""
         eqn, key = self.pieces[out]
         (whole,) = eqn.outputs
         if whole not in self.names:
             self.names[whole] = self._destination(whole)
         self.names[out] = f"{self.names[whole]}{key}"
-        self.source.write(text.text(self.names[out]))
+        return self.names[out]
 
     def _write_rest(self, eqn: Equation) -> None:
-        """The pieces of an array that were not written where it has them."""
-        (whole,) = eqn.outputs
-        axis, start = eqn.params["dimension"], 0
-        copyto = self.source.const(np.copyto, "copyto")
-        for v in eqn.inputs:
-            stop = start + v.aval.shape[axis]
-            if v not in self.pieces:
-                self.source.write(f"{copyto}({self.names[whole]}[{':, ' * axis}{start}:{stop}], {self.name(v)})")
-            start = stop
+        """What of an array is no piece that was written where it has it."""
+        name = self.names[eqn.outputs[0]]
+        for atom, key in parts_of(eqn):
+            if atom is None:
+                self.source.write(f"{name}{key} = 0")
+            elif atom not in self.pieces:
+                self.source.write(f"{self.source.const(np.copyto, 'copyto')}({name}{key}, {self.name(atom)})")
 
     def _release_slots(self, owners: Sequence[Var]) -> None:
         for v in owners:
@@ -224,14 +226,25 @@ class Emitter:
         out = eqn.outputs[0]
         if out.aval.shape or len(eqn.outputs) != 1:
             return False
-        depth = 1 + sum([self.nested[v][1] for v in eqn.inputs if v in self.nested])  # type: ignore[index]
+        inner = [self.nested[v] for v in eqn.inputs if v in self.nested]  # type: ignore[index]
         text = self.source.scalar(eqn, self.name, self.safe)
         if text is None:
             return False
+        depth = 1 + sum([n.depth for n in inner])
+        reads = [v for n in inner for v in n.reads] + [v for v in eqn.inputs if type(v) is Var and v in self.numbers]
         if self.uses[out] == 1 and depth < NESTING and out not in self.returned and not self._is_repeated(out):
-            self.nested[out] = text, depth
-        else:
-            self.source.write(f"{self.source.name(out)} = {text}")
+            self.nested[out] = Nested(text, depth, reads)
+            return True
+        for v in reads:
+            self.reads[v] -= 1
+            if not self.reads[v]:
+                self.free_names.append(self.name(v))
+        if self.free_names and out not in self.returned:
+            self.names[out] = self.free_names.pop()
+        source = self.source
+        source.write(f"{self.name(out)} = {text}")
+        if self.reuses_names and out not in self.returned:
+            self.numbers.add(out)
         return True
 
     def _is_repeated(self, var: Var) -> bool:
@@ -266,10 +279,10 @@ class Emitter:
         if lowering.temporary is not None:
             self.peak = max(self.peak, self.fresh + lowering.temporary(*text.avals, **eqn.params))
         if out in self.pieces:
-            self._write_piece(out, text)
+            source.write(text.text(self._piece(out)))
             self._release(gone)
             return
-        if out in self.names and eqn.primitive.name == "concatenate":
+        if out in self.names and eqn.primitive.name in JOINS:
             self._write_rest(eqn)
             self._release(gone)
             return
@@ -329,7 +342,7 @@ class Emitter:
             name = self.name(v)
             arguments.append(f"{name}.reshape(-1)" if loop.flat and v.aval.shape else name)
         for v in loop.outputs:
-            name = self._destination(v)
+            name = self._piece(v) if v in self.pieces else self._destination(v)
             arguments.append(f"{name}.reshape(-1)" if loop.flat else name)
         part_slots = []
         for v in loop.parts:

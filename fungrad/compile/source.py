@@ -108,8 +108,10 @@ class Source:
         texts = []
         for atom in eqn.inputs:
             if type(atom) is Literal:
-                value = atom.value
-                texts.append(self.number(value.item() if isinstance(value, np.generic) else value))
+                value = atom.value.item() if isinstance(atom.value, np.generic) else atom.value
+                if type(value) is int and "pow" not in template and abs(value) < 1 << 53:
+                    value = float(value)  # Python computes faster with two floats
+                texts.append(self.number(value))
             else:
                 texts.append(names(atom))
         self.may_raise = self.may_raise or "(" in template or "/" in template

@@ -256,6 +256,45 @@ def test_long_chains(kind):
     assert many < 7 * few * 3.5 + 0.1
 
 
+def test_names_are_used_again():
+    """In long programs of numbers the names of dead ones serve anew; whatever is read how often stays right."""
+
+    @settings(max_examples=20)
+    @given(st.randoms(use_true_random=False))
+    def check(random):
+        picks = [[random.randrange(12) for _ in range(4)] for _ in range(80)]
+
+        def f(x, y, table):
+            values = [x, y, x * y, x + 2]
+            for k, (a, b, c, d) in enumerate(picks):
+                a, b, c = (values[-1 - min(p, len(values) - 1)] for p in (a, b, c))
+                new = [np.sin(a) * b - c, a + 2 * b, (a - b) / (3 + c * c), a * a - np.cos(b)][d % 4]
+                if d == 5:
+                    new = new + np.sum(table * a)  # read by something else than arithmetic with numbers
+                values.append(new / (1 + new * new))
+                if k % 20 == 3:
+                    values.append(values[2])  # lives for long
+            return values[-1] + values[3], values[-2], values[-7] * x
+
+        table = np.linspace(-1.0, 1.0, 7)
+        for g in (f, lambda *args: fg.grad(lambda *a: f(*a)[0], (0, 1))(*args)):
+            jitted = fg.jit(g)
+            for args in ((0.3, -1.2), (2.5, 0.1)):
+                for got, want in zip(jitted(*args, table), g(*args, table), strict=True):
+                    np.testing.assert_allclose(got, want, rtol=1e-9)
+
+    check()
+
+    def chain(x):
+        for k in range(200):
+            x = x * 1.5 - np.sin(x) * k
+        return x
+
+    source = fg.jit(fg.grad(chain)).lower(0.5).source
+    names = {line.split(" = ")[0].strip() for line in source.splitlines() if " = " in line}
+    assert len(names) < 0.8 * source.count(" = ")
+
+
 def test_long_chains_of_gradients():
     """The gradient of a long chain too."""
 
