@@ -23,7 +23,7 @@ import numpy as np
 from fungrad.compile.schedule import Group, eqn_cost, is_large_product
 from fungrad.compile.source import Source, Text
 from fungrad.core.aval import ShapedArray
-from fungrad.core.ir import Var
+from fungrad.core.ir import Equation, Var
 from fungrad.core.lowering import UNKNOWN, VIEW
 
 PARTS = 16
@@ -55,6 +55,14 @@ Threads wait for Python's lock between the calls of NumPy; where these are short
 def is_worth_threads(group: Group) -> bool:
     """Whether a group has enough work for two threads."""
     return sum([eqn_cost(e) for e in group.eqns]) > 2 * WORTH_A_THREAD
+
+
+def _size_of_short_loops(eqn: Equation) -> int:
+    """Elements that NumPy goes through in loops over the last axis alone: to reduce it, or where operands broadcast."""
+    shapes = [a.aval.shape for a in eqn.inputs if a.aval.shape]
+    ndim, axes = len(shapes[0]) if shapes else 0, eqn.params.get("axes")
+    short = ndim - 1 in axes if axes is not None else len({*shapes, eqn.outputs[0].aval.shape}) > 1
+    return max([math.prod(s) for s in shapes], default=0) if short and eqn.primitive.lowering.memory != VIEW else 0
 
 
 class Scratch:
@@ -115,9 +123,14 @@ class BlockLoop:
         self._write_function()
 
     def _rows_are_short(self) -> bool:
-        largest = max((*self.group.members, *self.group.inputs), key=lambda v: v.aval.size)
+        """Whether the last axis of the largest array is short, and rows last in memory are worth the copies."""
+        group = self.group
+        largest = max((*group.members, *group.inputs), key=lambda v: v.aval.size)
         shape = largest.aval.shape
-        return len(shape) > 1 and shape[-1] < SHORT
+        if len(shape) < 2 or shape[-1] >= SHORT:
+            return False
+        copied = [v for v in (*group.inputs, *[m for m in group.members if m in self.wanted]) if v.aval.ndim > 1]
+        return sum([_size_of_short_loops(e) for e in group.eqns]) > sum([v.aval.size for v in copied])
 
     def _row_shape(self, aval: ShapedArray) -> tuple[int, ...]:
         return () if self.flat else aval.shape[1:]

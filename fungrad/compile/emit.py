@@ -96,9 +96,9 @@ class Emitter:
         """Bytes of new arrays outside of the workspace, now and at most."""
         self.names: dict[Var, str] = {}
         self.threads = thread_count()
-        self.divides = any(isinstance(s, Group) and is_worth_threads(s) for s in self.steps)
-        """Whether products are divided among our threads. BLAS's are faster at short ones, as they wait in a busy loop:
-        in the way of ours, if there is other work for these."""
+        self.divides = self.threads == 1 or any(isinstance(s, Group) and is_worth_threads(s) for s in self.steps)
+        """Whether products are for our threads. BLAS's are faster at short ones: they wait in a busy loop, which is in
+        the way if ours have other work."""
         self.kept = {o for v in self.returned for o in self.owners.get(v, ())}
         """The owners of the results of the program."""
         self._readers_of: dict[Var, list[Equation]] | None = None

@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from fungrad.core.ir import Atom, Equation, Jaxpr, Var
-from fungrad.core.lowering import ROWS
+from fungrad.core.lowering import ROWS, VIEW
 
 LARGE = 1 << 13
 """Elements of an array from which on it is worth while to run in blocks."""
@@ -236,10 +237,28 @@ class _Scheduler:
         return group, carry, kind
 
 
-def _is_flat(group: Group) -> bool:
+def _scattered(eqns: Sequence[Equation]) -> set[Var]:
+    """The arrays that are views whose elements do not stand one after the other in memory."""
+    found: set[Var] = set()
+    for eqn in eqns:
+        prim = eqn.primitive
+        if prim.multiple or prim.lowering.memory != VIEW:
+            continue
+        if prim.name == "slice":
+            scatters = any(type(k) is tuple for k in eqn.params["index"][1:])
+        else:
+            scatters = prim.name not in ("reshape", "name")
+        if scatters or eqn.inputs[0] in found:
+            found.update(eqn.outputs)
+    return found
+
+
+def _is_flat(group: Group, scattered: set[Var]) -> bool:
     """Whether every equation treats each element alone (or sums up all of them)."""
     if len({v.aval.size for v in (*group.members, *group.inputs)}) != 1:
         return False
+    if any(v in scattered and v.aval.ndim > 1 for v in group.inputs):
+        return False  # as one axis of elements they would be copied
     for eqn in group.eqns:
         prim, (out,) = eqn.primitive, eqn.outputs
         carry = group.carried[eqn]
@@ -282,10 +301,11 @@ def schedule(jaxpr: Jaxpr, large: int = LARGE) -> list[Step]:
             steps.append(Single(eqn))
         elif len(group.eqns) == 1:
             steps.append(group)
+    scattered = _scattered(jaxpr.eqns) if scheduler.groups else set()
     flattened: list[Step] = []
     for step in steps:
         if isinstance(step, Group):
-            step.flat = _is_flat(step)
+            step.flat = _is_flat(step, scattered)
             if step.flat:
                 step.rows = max([v.aval.size for v in (*step.members, *step.inputs)])
             elif _dissolve(step):

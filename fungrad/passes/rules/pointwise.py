@@ -216,8 +216,12 @@ def _is_power_of_two(c: float) -> bool:
     return abs(math.frexp(c)[0]) == 0.5
 
 
+LARGEST_POWER = 8
+"""The largest power that is computed by products: ``x**n`` is off by at most n / 2 units in the last place."""
+
+
 def _small_powers(b: Any, eqn: Equation) -> Atom | None:
-    # x**1 -> x      x**2 -> x*x      x**3 -> x*x*x      x**4 -> (x*x)*(x*x)      x**-1 -> 1/x
+    # x**1 -> x      x**2 -> x*x      x**3 -> x*x*x ... x**8 -> ((x*x)**2)**2      x**-1 -> 1/x
     # x**0.5 -> sqrt(x), as NumPy's operator has it for arrays
     x, y = eqn.inputs
     n = _value(y)
@@ -231,11 +235,16 @@ def _small_powers(b: Any, eqn: Equation) -> Atom | None:
         return b.apply(reciprocal_p, x)  # type: ignore[no-any-return]
     if n == 0.5 and x.aval.shape:
         return b.apply(sqrt_p, x)  # type: ignore[no-any-return]
-    if n == 3:
-        return b.apply(mul_p, b.apply(square_p, x), x)  # type: ignore[no-any-return]
-    if n == 4:
-        return b.apply(square_p, b.apply(square_p, x))  # type: ignore[no-any-return]
-    return None
+    return _product_power(b, x, int(n)) if n in range(3, LARGEST_POWER + 1) else None
+
+
+def _product_power(b: Any, x: Atom, n: int) -> Atom:
+    """``x**n`` by squares and products."""
+    if n == 1:
+        return x
+    if n % 2:
+        return b.apply(mul_p, _product_power(b, x, n - 1), x)  # type: ignore[no-any-return]
+    return b.apply(square_p, _product_power(b, x, n // 2))  # type: ignore[no-any-return]
 
 
 def _square_of_negative(b: Any, eqn: Equation) -> Atom | None:
