@@ -49,12 +49,24 @@ def _keep(x: np.ndarray[Any, Any], condition: Any) -> Any:
 
 
 def _where_text(e: Emission, out: str | None, condition: str, x: str, y: str) -> str:
-    # np.where is slow where x is broadcast; copying under a mask is slow only where the mask is irregular.
-    if out is not None and 0 < e.avals[1].size < e.out_avals[0].size and e.avals[1].shape:
-        copyto = e.const(np.copyto, "copyto")
+    if out is None:
+        return f"{e.const(np.where, 'where')}({condition}, {x}, {y})"
+    c, of_x, of_y = e.avals
+    (result,) = e.out_avals
+    is_whole = [a.shape == result.shape and a.dtype == result.dtype for a in (of_x, of_y)]
+    if c.shape == result.shape and result.dtype in _BITS:
+        bits, multiply = e.const(_BITS[result.dtype], "bits"), e.const(np.multiply, "multiply")
+        if is_whole[0] and y in ("0", "0.0"):  # see _keep
+            return f"{multiply}({x}.view({bits}), {condition}, {out}.view({bits}))"
+        if is_whole[1] and x in ("0", "0.0"):
+            return f"{multiply}({y}.view({bits}), ~{condition}, {out}.view({bits}))"
+    copyto = e.const(np.copyto, "copyto")
+    # np.where needs memory for its result, and is slow where x is broadcast.
+    if c.shape == result.shape and is_whole[0]:
+        return f"{copyto}({out}, {y}); {e.const(np.putmask, 'putmask')}({out}, {condition}, {x})"
+    if 0 < of_x.size < result.size and of_x.shape:
         return f"{copyto}({out}, {y}); {copyto}({out}, {x}, where={condition})"
-    text = f"{e.const(np.where, 'where')}({condition}, {x}, {y})"
-    return text if out is None else f"{out}[...] = {text}"
+    return f"{out}[...] = {e.const(np.where, 'where')}({condition}, {x}, {y})"
 
 
 where_p = Elementwise(
