@@ -62,7 +62,9 @@ def _size_of_short_loops(eqn: Equation) -> int:
     shapes = [a.aval.shape for a in eqn.inputs if a.aval.shape]
     ndim, axes = len(shapes[0]) if shapes else 0, eqn.params.get("axes")
     short = ndim - 1 in axes if axes is not None else len({*shapes, eqn.outputs[0].aval.shape}) > 1
-    return max([math.prod(s) for s in shapes], default=0) if short and eqn.primitive.lowering.memory != VIEW else 0
+    if not short or eqn.primitive.name == "contract" or eqn.primitive.lowering.memory == VIEW:
+        return 0
+    return max([math.prod(s) for s in shapes], default=0)
 
 
 class Scratch:

@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from fungrad.compile.executable import Executable
-from fungrad.compile.products import multiplications
-from fungrad.compile.schedule import Group
+from fungrad.compile.schedule import Group, multiplications
 from fungrad.core.aval import ShapedArray
 from fungrad.core.ir import Equation, Var
 from fungrad.core.lowering import VIEW

@@ -6,12 +6,12 @@ for programs that run other things on threads; where products are alone, BLAS's 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from fungrad.compile.blas import can_limit, one_thread
 from fungrad.compile.executor import run_parts
+from fungrad.compile.schedule import multiplications
 from fungrad.core.ir import Equation
 from fungrad.primitives.contraction import parse_spec
 
@@ -31,14 +31,6 @@ class Division(NamedTuple):
     x_axis: int | None
     y_axis: int | None
     bounds: tuple[int, ...]
-
-
-def multiplications(eqn: Equation) -> int:
-    """How many multiplications a contraction takes."""
-    a, b, _ = parse_spec(eqn.params["spec"])
-    shapes = eqn.inputs[0].aval.shape, eqn.inputs[1].aval.shape
-    sizes = {**dict(zip(a, shapes[0], strict=True)), **dict(zip(b, shapes[1], strict=True))}
-    return math.prod(sizes.values())
 
 
 def division(eqn: Equation) -> Division | None:

@@ -22,6 +22,7 @@ from typing import Any
 
 from fungrad.core.ir import Atom, Equation, Jaxpr, Var
 from fungrad.core.lowering import ROWS, VIEW
+from fungrad.primitives.contraction import parse_spec
 
 LARGE = 1 << 13
 """Elements of an array from which on it is worth while to run in blocks."""
@@ -109,8 +110,7 @@ def eqn_cost(eqn: Equation) -> float:
     """About how many nanoseconds an equation takes on one core."""
     size = max([a.aval.size for a in (*eqn.inputs, *eqn.outputs)], default=1)
     if eqn.primitive.name == "contract":
-        x, y, out = eqn.inputs[0].aval, eqn.inputs[1].aval, eqn.outputs[0].aval
-        return max(0.025 * math.sqrt(x.size * y.size * max(out.size, 1)), 0.2 * size)
+        return max(0.025 * multiplications(eqn), 0.2 * size)
     return float(eqn.primitive.lowering.cost) * size
 
 
@@ -142,12 +142,17 @@ def _row_ways(eqn: Equation) -> list[tuple[int, tuple[bool, ...], Any]]:
     return ways
 
 
+def multiplications(eqn: Equation) -> int:
+    """How many multiplications a contraction takes."""
+    a, b, _ = parse_spec(eqn.params["spec"])
+    shapes = eqn.inputs[0].aval.shape, eqn.inputs[1].aval.shape
+    sizes = {**dict(zip(a, shapes[0], strict=True)), **dict(zip(b, shapes[1], strict=True))}
+    return math.prod(sizes.values())
+
+
 def is_large_product(eqn: Equation, rows: int) -> bool:
     """Whether an equation is a contraction with many multiplications for each row."""
-    if eqn.primitive.name != "contract":
-        return False
-    x, y, out = eqn.inputs[0].aval, eqn.inputs[1].aval, eqn.outputs[0].aval
-    return math.sqrt(x.size * y.size * max(out.size, 1)) / rows > SMALL_PRODUCT
+    return eqn.primitive.name == "contract" and multiplications(eqn) > SMALL_PRODUCT * rows
 
 
 class _Scheduler:

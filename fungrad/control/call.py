@@ -34,6 +34,7 @@ from fungrad.errors import NonLinearError
 from fungrad.interpreters.batch import batch
 from fungrad.interpreters.jvp import forward
 from fungrad.interpreters.transpose import backward
+from fungrad.passes.cse import cse
 from fungrad.passes.dce import dce
 from fungrad.passes.gather import gather
 from fungrad.passes.optimize import optimize
@@ -157,7 +158,12 @@ class Program:
 
     def arranged(self) -> ClosedJaxpr:
         """The same with the axes first along which large arrays are best cut into blocks: what is compiled."""
-        return self.once("arranged", lambda: dce(rows(self.optimized())))  # type: ignore[no-any-return]
+        return self.once("arranged", self._arranged)  # type: ignore[no-any-return]
+
+    def _arranged(self) -> ClosedJaxpr:
+        optimized = self.optimized()
+        moved = rows(optimized)
+        return optimized if moved is optimized else dce(cse(moved))
 
     def inlined(self) -> ClosedJaxpr:
         """The jaxpr with the programs that it calls, and what its loops become, in it; only to be computed."""

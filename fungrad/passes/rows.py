@@ -35,6 +35,9 @@ SEEDS = 4
 GAIN = 0.8
 """What must be left of the traffic through memory for axes to be moved."""
 
+STRIDED = 4
+"""How much more an element costs that is read across the order of memory."""
+
 Axes = tuple[Sequence[int | None], int | None]
 """For an equation the row axis of each operand (None: taken whole) and of the result (None: summed over)."""
 
@@ -279,7 +282,7 @@ class _Program:
                 total += v.aval.size * (1 + len({runs.get(e, -1 - k) for k, e in enumerate(readers)}))
                 total += v.aval.size if region.axes.get(v) and tied is not None and tied[1] is not None else 0
         inputs = [v for v in region.axes if v not in region.made and v.aval.ndim > 1 and region.axes[v] > 0]
-        return total + sum([v.aval.size for v in inputs])
+        return total + STRIDED * sum([v.aval.size for v in inputs])
 
 
 class _Region:

@@ -375,7 +375,7 @@ GOLDEN = {
     "sum(x @ y) used twice stays": (
         lambda x, y: (lambda z: (z, z.sum(axis=0)))(np.einsum("ab,ab->ab", x, y)),
         (M, M),
-        ["c:f64[2,3] = contract[spec=ab,ab->ab] a b", "d:f64[3] = sum[axes=(0,)] c", "in (c, d)"],
+        ["c:f64[2,3] = mul a b", "d:f64[3] = sum[axes=(0,)] c", "in (c, d)"],
     ),
     "sum(x @ y) of ints": (
         lambda x, y: np.einsum("ab,ab->ab", x, y).sum(axis=0),
@@ -391,6 +391,56 @@ GOLDEN = {
         lambda x, y: np.einsum("ab,ab->ab", x, y).sum(axis=0),
         (M > 2, M < 5),
         ["c:bool[2,3] = contract[spec=ab,ab->ab] a b", "d:i64[3] = sum[axes=(0,)] c", "in (d,)"],
+    ),
+    "x * y by a product": (
+        lambda x, y: np.einsum("a,ab->ab", x, y) + np.einsum("ab,b->ab", y, y[0]),
+        (M[:, 0].copy(), M),
+        [
+            "c:f64[2,1] = reshape[shape=(2, 1)] a",
+            "d:f64[2,3] = mul c b",
+            "e:f64[3] = slice[index=(0,)] b",
+            "f:f64[1,3] = reshape[shape=(1, 3)] e",
+            "g:f64[2,3] = mul b f",
+            "h:f64[2,3] = add d g",
+            "in (h,)",
+        ],
+    ),
+    "x * y by a product, transposed, stays": (
+        lambda x, y: np.einsum("a,ab->ba", x, y),
+        (M[:, 0].copy(), M),
+        ["c:f64[3,2] = contract[spec=a,ab->ba] a b", "in (c,)"],
+    ),
+    "var": (
+        lambda x: np.var(x, axis=1),
+        (M,),
+        [
+            "b:f64[2] = sum[axes=(1,)] a",
+            "c:f64[2] = div b 3:i64[]",
+            "d:f64[2,1] = reshape[shape=(2, 1)] c",
+            "e:f64[2,3] = sub a d",
+            "f:f64[2,3] = square e",
+            "g:f64[2] = sum[axes=(1,)] f",
+            "h:f64[2] = div g 3:i64[]",
+            "in (h,)",
+        ],
+    ),
+    "slice of a padded array": (
+        lambda x: np.pad(x, ((1, 0), (0, 2)))[:2, 1:4],
+        (M,),
+        [
+            "b:f64[1,2] = slice[index=((0, 1, 1), (1, 3, 1))] a",
+            "c:f64[2,3] = unslice[shape=(2, 3), index=((1, 2, 1), (0, 2, 1))] b",
+            "in (c,)",
+        ],
+    ),
+    "slice of zeros beside stays": (
+        lambda x: np.pad(x, ((2, 0), (0, 0)))[:2],
+        (M,),
+        [
+            "b:f64[4,3] = unslice[shape=(4, 3), index=((2, 4, 1), (0, 3, 1))] a",
+            "c:f64[2,3] = slice[index=((0, 2, 1),)] b",
+            "in (c,)",
+        ],
     ),
     "tiles of a vector": (
         pieces_of((slice(1), slice(1, None))),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fungrad.core.ir import Atom, Equation
+from fungrad.primitives.arithmetic import mul_p
 from fungrad.primitives.contraction import contract_p, parse_spec
+from fungrad.primitives.structural import reshape_p
 
 
 def _transposed_operands(b: Any, eqn: Equation) -> Atom | None:
@@ -48,6 +50,22 @@ def _summed_result(b: Any, eqn: Equation) -> Atom | None:
     if not _is_valid(a, c, kept):
         return None
     return b.apply(contract_p, *inner.inputs, spec=f"{a},{c}->{kept}")  # type: ignore[no-any-return]
+
+
+def _scaled(b: Any, eqn: Equation) -> Atom | None:
+    # contract(x, y, "a,ab->ab") -> x[:, None] * y: nothing is summed
+    terms = parse_spec(eqn.params["spec"])
+    *operands, result = terms
+    if set(result) != set(operands[0] + operands[1]) or eqn.outputs[0].aval.dtype.kind not in "fc":
+        return None
+    if any("".join([k for k in result if k in t]) != t for t in operands):
+        return None
+    shapes = [
+        tuple([dict(zip(t, x.aval.shape, strict=True)).get(k, 1) for k in result])
+        for t, x in zip(operands, eqn.inputs, strict=True)
+    ]
+    x, y = (b.apply(reshape_p, x, shape=s) if s != x.aval.shape else x for x, s in zip(eqn.inputs, shapes, strict=True))
+    return b.apply(mul_p, x, y)  # type: ignore[no-any-return]
 
 
 def _size(labels: str, sizes: dict[str, int]) -> int:
@@ -107,4 +125,8 @@ def _is_valid(a: str, c: str, result: str) -> bool:
     )
 
 
-RULES = {"contract": [_transposed_operands, _cheaper_order], "transpose": [_transposed_result], "sum": [_summed_result]}
+RULES = {
+    "contract": [_transposed_operands, _scaled, _cheaper_order],
+    "transpose": [_transposed_result],
+    "sum": [_summed_result],
+}

@@ -7,8 +7,9 @@ from typing import Any
 
 from fungrad.core.elementwise import broadcast_shapes
 from fungrad.core.ir import Atom, Equation, Literal
-from fungrad.primitives.arithmetic import mul_p, neg_p
+from fungrad.primitives.arithmetic import div_p, mul_p, neg_p, sub_p
 from fungrad.primitives.contraction import alphabet, contract_p
+from fungrad.primitives.exponential import square_p
 from fungrad.primitives.structural import (
     broadcast_to_p,
     concatenate_p,
@@ -79,6 +80,33 @@ def _slice(b: Any, eqn: Equation) -> Atom | None:
             break
         x = before.inputs[0]
     return None if x is original else b.apply(slice_p, x, index=index)
+
+
+def _slice_of_unsliced(b: Any, eqn: Equation) -> Atom | None:
+    # zeros with x at i, sliced -> zeros with a slice of x: what is shifted is not written among zeros twice
+    (x,) = eqn.inputs
+    inner = b.made_by(x, "unslice")
+    if not inner or not b.is_used_once(x):
+        return None
+    ndim = x.aval.ndim
+    puts, takes = (_ranges(e.params["index"], x.aval.shape) for e in (inner, eqn))
+    if puts is None or takes is None:
+        return None
+    both = [(max(p[0], t[0]), min(p[1], t[1])) for p, t in zip(puts, takes, strict=True)]
+    if any(start >= stop for start, stop in both):
+        return None
+    of_x = tuple([(both[k][0] - puts[k][0], both[k][1] - puts[k][0], 1) for k in range(ndim)])
+    of_result = tuple([(both[k][0] - takes[k][0], both[k][1] - takes[k][0], 1) for k in range(ndim)])
+    piece = b.apply(slice_p, inner.inputs[0], index=of_x)
+    return b.apply(unslice_p, piece, shape=eqn.outputs[0].aval.shape, index=of_result)  # type: ignore[no-any-return]
+
+
+def _ranges(index: Any, shape: tuple[int, ...]) -> list[tuple[int, int]] | None:
+    """The start and stop on each axis of a slice with steps of 1; None if it is none."""
+    if any(type(k) is int or (k is not None and k[2] != 1) for k in index):
+        return None
+    given = [(0, n) if k is None else (k[0], k[1]) for k, n in zip(index, shape, strict=False)]
+    return given + [(0, n) for n in shape[len(index) :]]
 
 
 def _unslice(b: Any, eqn: Equation) -> Atom | None:
@@ -190,12 +218,25 @@ def _sum_of_products(b: Any, x: Atom, axes: tuple[int, ...]) -> Atom | None:
     return b.apply(contract_p, p, q, spec=f"{labels},{labels}->")  # type: ignore[no-any-return]
 
 
+def _squared_deviations(b: Any, eqn: Equation) -> Atom | None:
+    # -> sum((x - mean)**2): the mean and what deviates from it are mostly there already
+    (x,), axes = eqn.inputs, eqn.params["axes"]
+    shape = x.aval.shape
+    if x.aval.dtype.kind != "f" or not x.aval.size or not axes:
+        return None
+    mean = b.apply(div_p, b.apply(reduce_sum_p, x, axes=axes), Literal(math.prod([shape[k] for k in axes])))
+    kept = tuple([1 if k in axes else n for k, n in enumerate(shape)])
+    deviation = b.apply(sub_p, x, b.apply(reshape_p, mean, shape=kept))
+    return b.apply(reduce_sum_p, b.apply(square_p, deviation), axes=axes)  # type: ignore[no-any-return]
+
+
 RULES: dict[str, list[Any]] = {
     "reshape": [_reshape],
     "transpose": [_transpose],
     "broadcast_to": [_broadcast],
     "sum": [_sum],
-    "slice": [_slice],
+    "slice": [_slice, _slice_of_unsliced],
+    "squared_deviations": [_squared_deviations],
     "unslice": [_unslice],
     "add_slice": [_tiles],
     "elementwise": [_absorb_broadcasts],  # all functions of elements
