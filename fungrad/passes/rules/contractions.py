@@ -56,7 +56,7 @@ def _scaled(b: Any, eqn: Equation) -> Atom | None:
     # contract(x, y, "a,ab->ab") -> x[:, None] * y: nothing is summed
     terms = parse_spec(eqn.params["spec"])
     *operands, result = terms
-    if set(result) != set(operands[0] + operands[1]) or eqn.outputs[0].aval.dtype.kind not in "fc":
+    if result not in operands or eqn.outputs[0].aval.dtype.kind not in "fc":
         return None
     if any("".join([k for k in result if k in t]) != t for t in operands):
         return None
