@@ -36,3 +36,22 @@ def keep_off(threads: Sequence[int], core: int | None) -> None:
         others = os.sched_getaffinity(0) - {core}
         for thread in threads if others else ():
             os.sched_setaffinity(thread, others)
+
+
+def stay(core: int | None) -> set[int] | None:
+    """Keep this thread on the core that runs it; the cores that it could use before, or None if there was no other."""
+    if core is None or sys.platform == "win32":
+        return None
+    with contextlib.suppress(OSError):
+        before = os.sched_getaffinity(0)
+        if len(before) > 1:
+            os.sched_setaffinity(0, {core})
+            return before
+    return None
+
+
+def may_use(cores: set[int] | None) -> None:
+    """Let this thread run on these cores again."""
+    if cores is not None and sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, cores)

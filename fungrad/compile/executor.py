@@ -7,7 +7,8 @@ The parts of a job are taken one by one by whoever is free. The thread that call
 helpers that have not begun: where another process has the other core, it does all of the job itself.
 
 A job lasts some ten to some thousand microseconds, too short for the operating system to spread threads: it often wakes
-a helper on the core of the thread that woke it. So helpers are kept off that core (`cores`).
+a helper on the core of the thread that woke it, or moves that thread to the helper's when it has to wait for it. So
+helpers are kept off that core (`cores`), and the thread that calls stays on it as long as the job lasts.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from fungrad.compile.blas import one_thread
-from fungrad.compile.cores import current_core, keep_off
+from fungrad.compile.cores import current_core, keep_off, may_use, stay
 
 
 def thread_count() -> int:
@@ -106,9 +107,8 @@ class _Helpers:
         self._free_core: int | None = None
         self._lock = threading.Lock()
 
-    def ask(self, job: _Job, helpers: int) -> None:
-        """Let this many helpers take parts of the job."""
-        core = current_core()
+    def ask(self, job: _Job, helpers: int, core: int | None) -> None:
+        """Let this many helpers take parts of the job, on other cores than this one."""
         if len(self._threads) < helpers or core != self._free_core:
             with self._lock:
                 self._prepare(helpers, core)
@@ -145,12 +145,16 @@ def _run(work: Callable[[int, int], Any], parts: int, threads: int) -> None:
     helpers = _helpers.get(os.getpid())  # threads do not survive a fork
     if helpers is None:
         helpers = _helpers.setdefault(os.getpid(), _Helpers())
-    job = _Job(work, parts)
-    helpers.ask(job, min(threads, parts) - 1)
+    job, core = _Job(work, parts), current_core()
+    helpers.ask(job, min(threads, parts) - 1, core)
+    cores = stay(core)
     try:
         job.run(0)
     finally:
-        job.finish()
+        try:
+            job.finish()
+        finally:
+            may_use(cores)
 
 
 def run_blocks(loop: Callable[..., Any], parts: int, scratch: Sequence[Any], multiplies: bool, *arrays: Any) -> None:

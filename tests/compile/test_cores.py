@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from fungrad.compile.cores import current_core, keep_off
+from fungrad.compile.cores import current_core, keep_off, may_use, stay
 from fungrad.compile.executor import run_parts
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system does not tell")
@@ -69,3 +69,32 @@ def test_parts_run_once_each_and_errors_come_back():
 
     with pytest.raises(KeyError, match="7"):
         run_parts(fail, 50, 3)
+
+
+@pytest.mark.skipif(len(CORES) < 2, reason="needs two cores")
+def test_stay():
+    """A thread stays on a core for a while, and may then use the cores that it could use before."""
+    before = os.sched_getaffinity(0)
+    core = current_core()
+    cores = stay(core)
+    try:
+        assert os.sched_getaffinity(0) == {core}
+        assert cores == before
+        assert stay(core) is None  # no choice
+    finally:
+        may_use(cores)
+    assert os.sched_getaffinity(0) == before
+    may_use(None)
+    assert stay(None) is None
+
+
+def test_cores_after_an_error():
+    """Also after an error in a part the thread may use all of its cores."""
+    before = os.sched_getaffinity(0)
+
+    def fail(k):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_parts(fail, 8, 2)
+    assert os.sched_getaffinity(0) == before
