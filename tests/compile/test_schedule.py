@@ -168,3 +168,16 @@ def test_linear_in_the_number_of_equations():
     small, large = jaxpr_of(500), jaxpr_of(2000)
     check_steps(large, schedule(large))
     assert seconds(large) < 12.0 * seconds(small)
+
+
+def test_views_of_pieces_are_not_taken_as_one_axis():
+    """Slices of columns, whose elements are not one after the other, would be copied for that; slices of rows not."""
+    x = np.random.default_rng(0).standard_normal((200, 200))
+    lengths = lambda x: np.sum(np.sqrt(1.0 + (x[1:, :-1] - x[:-1, :-1]) ** 2 + (x[:-1, 1:] - x[:-1, :-1]) ** 2))
+    heights = lambda x: np.sum(np.sqrt(1.0 + (x[1:] - x[:-1]) ** 2))
+    turned = lambda x: np.sum(np.sqrt(1.0 + (x.T - 0.5) ** 2) * np.exp(x.T))
+    for f, flat in ((lengths, False), (heights, True), (turned, False)):
+        closed = fg.jit(f).lower(x).optimized
+        groups = [s for s in schedule(closed.jaxpr) if isinstance(s, Group)]
+        assert [g.flat for g in groups] == [flat]
+        np.testing.assert_allclose(fg.jit(fg.grad(f))(x), fg.grad(f)(x), rtol=1e-9, atol=1e-12)

@@ -138,3 +138,18 @@ def test_it_is_done_once():
     for f, args, _ in CASES.values():
         new = rows(program_of(fg.grad(f), *args))
         assert rows(new) is new
+
+
+@pytest.mark.parametrize("name", list(FUNCTIONS))
+def test_compiled(name, monkeypatch):
+    """Compiled in tiny blocks, with any array worth a move, a function and its gradient are what they are without."""
+    monkeypatch.setattr(module, "LARGE", 1)
+    monkeypatch.setattr(module, "GAIN", 0.999)
+    monkeypatch.setattr("fungrad.compile.emit.Emitter.large", 1)
+    monkeypatch.setattr("fungrad.compile.blocks.BLOCK", 30)
+    f = FUNCTIONS[name]
+    for g in (f, fg.grad(lambda *xs: np.sum(np.sin(f(*xs))), (0, 1, 2))):
+        for a, b in zip(fg.tree.leaves(fg.jit(g)(X, Y, Z)), fg.tree.leaves(g(X, Y, Z)), strict=True):
+            assert a.shape == b.shape
+            assert a.dtype == b.dtype
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
