@@ -7,10 +7,10 @@ first is the accident of how the program was written: attention has heads x quer
 points. Along some axes everything flows through in one go; along others a reduction stops it, and all arrays go
 through memory.
 
-So for the largest array each of its axes is tried: from it the axis is followed through the equations (`_TIES`) as far
+So for the largest array each of its axes is tried: from it the axis is followed through the equations as far
 as it goes, which gives the *region* that could run in blocks of it. What still has to go through memory then is
 counted. If the best axis is clearly better than the first, the equations of its region are written anew with that axis
-first (`_MOVES`); at the border of the region stand transposes, which are views. Then the same for the largest array
+first; at the border of the region stand transposes, which are views. Then the same for the largest array
 that is not in a region yet.
 """
 
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from fungrad.core.elementwise import broadcasting_rows
 from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Jaxpr, Var
@@ -98,26 +98,6 @@ def _concatenate_tie(eqn: Equation, k: int, axis: int) -> Axes | None:
     return ([axis] * len(eqn.inputs), axis) if axis != eqn.params["dimension"] else None
 
 
-_TIES: dict[str, Callable[[Equation, int, int], Axes | None]] = {
-    "contract": _contract_tie,
-    "reshape": _reshape_tie,
-    "transpose": _transpose_tie,
-    "broadcast_to": _pointwise_tie,
-    "convert": _pointwise_tie,
-    "concatenate": _concatenate_tie,
-}
-_REDUCTIONS = frozenset({"sum", "max", "min", "prod", "any", "all", "count_nonzero"})
-
-
-def _tie_of(eqn: Equation) -> Callable[[Equation, int, int], Axes | None] | None:
-    prim = eqn.primitive
-    if prim.multiple or not eqn.outputs[0].aval.size:
-        return None
-    if prim.name in _REDUCTIONS:
-        return _reduction_tie
-    return _TIES.get(prim.name) or (_pointwise_tie if prim.lowering.rows is broadcasting_rows else None)
-
-
 # The same equation with row axes first.  move(mover, eqn, Axes) -> result
 
 
@@ -191,14 +171,31 @@ def _move_concatenate(mover: _Mover, eqn: Equation, axes: Axes) -> Var:
     return mover.emit(eqn.primitive, *mover.operands(eqn, axes), dimension=_place(eqn.params["dimension"], axes[1]))
 
 
-_MOVES: dict[Any, Callable[[_Mover, Equation, Axes], Var]] = {
-    _pointwise_tie: _move_pointwise,
-    _reduction_tie: _move_reduction,
-    _contract_tie: _move_contract,
-    _reshape_tie: _move_reshape,
-    _transpose_tie: _move_transpose,
-    _concatenate_tie: _move_concatenate,
+class _Rule(NamedTuple):
+    """How a primitive passes a row axis on, and how it is written with that axis first."""
+
+    tie: Callable[[Equation, int, int], Axes | None]
+    move: Callable[[_Mover, Equation, Axes], Var]
+
+
+_POINTWISE = _Rule(_pointwise_tie, _move_pointwise)
+_REDUCTION = _Rule(_reduction_tie, _move_reduction)
+_RULES = {
+    "contract": _Rule(_contract_tie, _move_contract),
+    "reshape": _Rule(_reshape_tie, _move_reshape),
+    "transpose": _Rule(_transpose_tie, _move_transpose),
+    "broadcast_to": _Rule(_pointwise_tie, _move_broadcast),
+    "concatenate": _Rule(_concatenate_tie, _move_concatenate),
+    "convert": _POINTWISE,
+    **dict.fromkeys(("sum", "max", "min", "prod", "any", "all", "count_nonzero"), _REDUCTION),
 }
+
+
+def _rule_of(eqn: Equation) -> _Rule | None:
+    prim = eqn.primitive
+    if prim.multiple or not eqn.outputs[0].aval.size:
+        return None
+    return _RULES.get(prim.name) or (_POINTWISE if prim.lowering.rows is broadcasting_rows else None)
 
 
 # regions
@@ -235,8 +232,8 @@ class _Program:
             if maker is None:  # what else reads the program's arguments has nothing to do with this
                 continue
             for eqn, k in [(maker, -1), *self.readers.get(v, ())]:
-                tie = None if eqn in found else _tie_of(eqn)
-                tied = tie(eqn, k, axes[v]) if tie is not None else None
+                rule = None if eqn in found else _rule_of(eqn)
+                tied = rule.tie(eqn, k, axes[v]) if rule is not None else None
                 if tied is None or not self._agrees(eqn, tied, axes):
                     continue
                 found[eqn] = tied
@@ -361,9 +358,7 @@ class _Mover:
     def run(self) -> ClosedJaxpr:
         """The whole program."""
         jaxpr = self.closed.jaxpr
-        made: set[Var] = {*jaxpr.invars, *jaxpr.constvars}
-        for v in made:
-            self._whole[v] = v
+        self._whole.update({v: v for v in (*jaxpr.invars, *jaxpr.constvars)})
         for eqn in jaxpr.eqns:
             self._source = eqn.source
             axes = self.equations.get(eqn)
@@ -373,11 +368,9 @@ class _Mover:
                 for v in eqn.outputs:
                     self._whole[v] = v
                 continue
-            (out,) = eqn.outputs
-            tie = _tie_of(eqn)
-            move = _move_broadcast if eqn.primitive is broadcast_to_p else _MOVES[tie]
-            found = move(self, eqn, axes)
-            (self._whole if axes[1] is None else self._rows)[out] = found
+            rule = _rule_of(eqn)
+            assert rule is not None
+            (self._whole if axes[1] is None else self._rows)[eqn.outputs[0]] = rule.move(self, eqn, axes)
         self._source = None
         outvars = [self.whole(v) for v in jaxpr.outvars]
         return ClosedJaxpr(Jaxpr(jaxpr.constvars, jaxpr.invars, self.eqns, outvars), self.closed.consts)

@@ -168,7 +168,7 @@ def _add_at(total: np.ndarray[Any, Any], t: Any, indices: Sequence[Any], axis: i
         flat = (np.arange(before)[:, None] * n + flat).reshape(-1)
         n *= before
     if total.dtype in _COUNTED and typeof(t).dtype == total.dtype and FEW * flat.size >= n:
-        rows = np.reshape(t, (flat.size, after)).view(np.float64)
+        rows = np.ascontiguousarray(np.reshape(t, (flat.size, after))).view(np.float64)
         total += _sums_of_rows(flat, rows, n).view(total.dtype).reshape(total.shape)
         return
     if after > 1:
