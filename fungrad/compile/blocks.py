@@ -25,6 +25,7 @@ from fungrad.compile.source import Source, Text
 from fungrad.core.aval import ShapedArray
 from fungrad.core.ir import Equation, Var
 from fungrad.core.lowering import UNKNOWN, VIEW
+from fungrad.primitives.sums import is_product
 
 PARTS = 16
 CACHE = 1 << 23
@@ -63,6 +64,8 @@ def _size_of_short_loops(eqn: Equation) -> int:
     ndim, axes = len(shapes[0]) if shapes else 0, eqn.params.get("axes")
     short = ndim - 1 in axes if axes is not None else len({*shapes, eqn.outputs[0].aval.shape}) > 1
     if not short or eqn.primitive.name == "contract" or eqn.primitive.lowering.memory == VIEW:
+        return 0
+    if eqn.primitive.name == "sum" and is_product(eqn.inputs[0].aval, eqn.params["axes"]):
         return 0
     return max([math.prod(s) for s in shapes], default=0)
 
@@ -322,5 +325,6 @@ class _FlatText(Text):
             names = [str(self.names(v)) for v in self.eqn.inputs]
             if prim.name == "contract":
                 return f"{names[0]}.dot({names[1]})"
+            self.avals = [ShapedArray((a.size,), a.dtype, a.weak) for a in self.avals]
             return str(prim.lowering.text(self, None, *names, axes=(0,)))
         return super().text(out)

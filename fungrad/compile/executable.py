@@ -11,6 +11,7 @@ import traceback
 from typing import Any
 
 from fungrad._util import describe_source
+from fungrad.compile.buffering import wants_small_buffers, with_small_buffers
 from fungrad.compile.emit import PROGRAM, Emitter
 from fungrad.compile.results import SMALLEST
 from fungrad.core.ir import ClosedJaxpr
@@ -51,6 +52,8 @@ class Executable:
         namespace.update(take=spare.pop, give_back=give_back, make=emitter.make_workspace, safe=self._run_safe)
         exec(compile(self.text, self.filename, "exec"), namespace)
         self.call = namespace[PROGRAM]
+        if wants_small_buffers(closed.jaxpr.eqns):
+            self.call = with_small_buffers(self.call)
         self._safe: Executable | None = None
 
     def run(self, *args: Any) -> tuple[Any, ...]:

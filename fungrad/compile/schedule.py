@@ -242,7 +242,7 @@ class _Scheduler:
         return group, carry, kind
 
 
-def _scattered(eqns: Sequence[Equation]) -> set[Var]:
+def scattered(eqns: Sequence[Equation]) -> set[Var]:
     """The arrays that are views whose elements do not stand one after the other in memory."""
     found: set[Var] = set()
     for eqn in eqns:
@@ -258,11 +258,11 @@ def _scattered(eqns: Sequence[Equation]) -> set[Var]:
     return found
 
 
-def _is_flat(group: Group, scattered: set[Var]) -> bool:
+def _is_flat(group: Group, apart: set[Var]) -> bool:
     """Whether every equation treats each element alone (or sums up all of them)."""
     if len({v.aval.size for v in (*group.members, *group.inputs)}) != 1:
         return False
-    if any(v in scattered and v.aval.ndim > 1 for v in group.inputs):
+    if any(v in apart and v.aval.ndim > 1 for v in group.inputs):
         return False  # as one axis of elements they would be copied
     for eqn in group.eqns:
         prim, (out,) = eqn.primitive, eqn.outputs
@@ -306,11 +306,11 @@ def schedule(jaxpr: Jaxpr, large: int = LARGE) -> list[Step]:
             steps.append(Single(eqn))
         elif len(group.eqns) == 1:
             steps.append(group)
-    scattered = _scattered(jaxpr.eqns) if scheduler.groups else set()
+    apart = scattered(jaxpr.eqns) if scheduler.groups else set()
     flattened: list[Step] = []
     for step in steps:
         if isinstance(step, Group):
-            step.flat = _is_flat(step, scattered)
+            step.flat = _is_flat(step, apart)
             if step.flat:
                 step.rows = max([v.aval.size for v in (*step.members, *step.inputs)])
             elif _dissolve(step):

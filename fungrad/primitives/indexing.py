@@ -167,36 +167,16 @@ def _add_at(total: np.ndarray[Any, Any], t: Any, indices: Sequence[Any], axis: i
     if before > 1:
         flat = (np.arange(before)[:, None] * n + flat).reshape(-1)
         n *= before
-    if total.dtype in _COUNTED and typeof(t).dtype == total.dtype and FEW * flat.size >= n:
-        rows = np.ascontiguousarray(np.reshape(t, (flat.size, after))).view(np.float64)
-        total += _sums_of_rows(flat, rows, n).view(total.dtype).reshape(total.shape)
-        return
-    if after > 1:
-        flat = _with_columns(flat, after)
-    np.add.at(total.reshape(-1), flat, np.reshape(t, -1))
+    np.add.at(total.reshape(-1), _elements_of_rows(flat, n, after), np.reshape(t, -1))
 
 
-_COUNTED = (np.dtype(np.float64), np.dtype(np.complex128))
-FEW = 4
-"""Rows of the result for each index, at most, for which `_sums_of_rows` pays: it takes all of them up."""
-COLUMNS = 16
-"""Columns of which each is summed up on its own."""
-
-
-def _with_columns(flat: np.ndarray[Any, Any], columns: int) -> np.ndarray[Any, Any]:
-    """The positions of the elements of rows, in all rows one after the other."""
-    return (flat[:, None] * columns + np.arange(columns)).reshape(-1)
-
-
-def _sums_of_rows(flat: np.ndarray[Any, Any], rows: np.ndarray[Any, Any], n: int) -> np.ndarray[Any, Any]:
-    """For each of n positions the sum of the rows that go there; ``numpy.bincount`` is faster at it than ``add.at``."""
-    columns = rows.shape[1]
-    if columns > COLUMNS:
-        return np.bincount(_with_columns(flat, columns), rows.reshape(-1), n * columns).reshape(n, columns)
-    out = np.empty((n, columns))
-    for k in range(columns):
-        out[:, k] = np.bincount(flat, rows[:, k], n)
-    return out
+def _elements_of_rows(flat: np.ndarray[Any, Any], n: int, columns: int) -> np.ndarray[Any, Any]:
+    """The positions of the elements of some of n rows, in all rows one after the other."""
+    if columns == 1:
+        return flat
+    if n > 2 * flat.size:
+        return (flat[:, None] * columns + np.arange(columns)).reshape(-1)
+    return np.arange(n * columns).reshape(n, columns).take(flat, 0).reshape(-1)  # copies of rows are faster
 
 
 def flat_index(indices: Sequence[Any], sizes: Shape, axis: int) -> np.ndarray[Any, Any]:

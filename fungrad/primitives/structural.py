@@ -33,11 +33,11 @@ from fungrad.core.lowering import (
     Lowering,
     Ways,
     call_of,
-    reduction_lowering,
 )
 from fungrad.core.primitive import Linear
 from fungrad.core.trace import Tracer
 from fungrad.primitives.complex_parts import real
+from fungrad.primitives.sums import sum_lowering
 
 
 def zeros(aval: ShapedArray) -> Any:
@@ -196,7 +196,7 @@ reduce_sum_p = Linear(
     ),
     transpose=_reduce_sum_transpose,
     batch=lambda axis, batched, x, *, axes: reduce_sum(x, tuple([k + 1 for k in axes])),
-    lowering=reduction_lowering(np.add),
+    lowering=sum_lowering(),
 )
 
 

@@ -1,0 +1,116 @@
+"""Compiled sums as products with ones: NumPy's sums over any axes, in any layout, whatever the numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fungrad as fg
+from fungrad.core.aval import ShapedArray
+from fungrad.primitives.sums import LONGEST, PIECE, is_product, sum_over
+
+RNG = np.random.default_rng(0)
+
+SHAPES = [
+    ((300, 7), 1, 2),
+    ((300, 7), 0, 1),
+    ((5, 60, 4), 1, 2),
+    ((5, 60, 4), 0, 2),
+    ((5, 60, 4), 1, 3),
+    ((PIECE // 8 * 3 + 5, 8), 1, 2),  # three pieces and some rows
+    ((PIECE // 8 * 3 + 5, 8), 0, 1),
+    ((PIECE // 8, 8), 1, 2),  # one piece
+    ((3, LONGEST), 1, 2),
+    ((40, LONGEST), 0, 1),
+    ((2, 3, 4, 50), 1, 3),
+]
+
+
+@pytest.mark.parametrize(("shape", "first", "last"), SHAPES)
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("into", [False, True])
+def test_sums(shape, first, last, dtype, into):
+    """As NumPy's, with and without memory for the result."""
+    x = RNG.standard_normal(shape).astype(dtype)
+    axes = tuple(range(first, last))
+    assert is_product(ShapedArray(shape, x.dtype), axes)
+    want = x.astype("f8").sum(axes)
+    out = np.full(want.shape, 7.0, dtype) if into else None
+    got = sum_over(x, first, last, out)
+    assert got.dtype == dtype
+    assert out is None or got is out
+    np.testing.assert_allclose(got, want, rtol=1e-12 if dtype == "f8" else 1e-4, atol=1e-12 if dtype == "f8" else 1e-4)
+
+
+LAYOUTS = {
+    "transposed": lambda x: np.ascontiguousarray(x.T).T,
+    "every other": lambda x: np.repeat(x, 2, axis=1)[:, ::2],
+    "turned": lambda x: x[::-1],
+    "broadcast": lambda x: np.broadcast_to(x[:, :1], x.shape),
+    "read only": lambda x: (x.setflags(write=False), x)[1],
+}
+
+
+@pytest.mark.parametrize("layout", list(LAYOUTS))
+@pytest.mark.parametrize("axis", [0, 1])
+def test_layouts(layout, axis):
+    """Arrays and results that BLAS cannot take as they are."""
+    x = LAYOUTS[layout](RNG.standard_normal((200, 9)))
+    np.testing.assert_allclose(sum_over(x, axis, axis + 1), x.sum(axis), rtol=1e-12, atol=1e-12)
+    out = np.zeros((x.sum(axis).size, 2))[:, 0]
+    assert sum_over(x, axis, axis + 1, out) is out
+    np.testing.assert_allclose(out, x.sum(axis), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_special_values(axis):
+    """NaN and infinities stay in their own rows and columns, and become what they become in NumPy."""
+    x = RNG.standard_normal((120, 30))
+    x[3, 4], x[50, 7], x[60, 8], x[61, 8], x[60, 9] = np.nan, np.inf, np.inf, -np.inf, -np.inf
+    with np.errstate(invalid="ignore"):
+        want, got = x.sum(axis), fg.jit(lambda x: np.sum(x, axis))(x)
+    np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "axes"),
+    [
+        ((300, 7), "i8", (1,)),  # exact
+        ((300, 7), "c16", (1,)),
+        ((300, 7), "f2", (1,)),
+        ((300, 7), "f8", (0, 1)),  # NumPy is as fast
+        ((300,), "f8", (0,)),
+        ((4, LONGEST + 1), "f8", (1,)),
+        ((4, LONGEST + 1), "f8", (0,)),
+        ((4, 5), "f8", (1,)),
+        ((6, 60, 7), "f8", (0, 2)),
+        ((300, 0), "f8", (1,)),
+        ((0, 300), "f8", (1,)),
+        ((3, 100, 100), "f8", (1,)),
+    ],
+)
+def test_left_to_numpy(shape, dtype, axes):
+    """What is no product, or would not gain."""
+    assert not is_product(ShapedArray(shape, np.dtype(dtype)), axes)
+    x = RNG.standard_normal(shape).astype(dtype)
+    np.testing.assert_allclose(fg.jit(lambda x: np.sum(x, axes))(x), np.sum(x, axes), rtol=1e-2, atol=1e-2)
+
+
+def test_one_order_for_any_number_of_threads(monkeypatch):
+    """BLAS's own threads would change the order of a large sum."""
+    x = RNG.standard_normal((50_000, 30))
+    results = []
+    for threads in ("1", "2", "5"):
+        monkeypatch.setenv("FUNGRAD_NUM_THREADS", threads)
+        results.append(fg.jit(lambda x: (np.sum(x, 1), np.sum(np.sin(x), 0)))(x))
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_the_text_names_it():
+    """The compiled program calls it, in blocks and outside of them."""
+    f = fg.jit(lambda x: np.sum(x, 1))
+    assert "sum_over(" in f.lower(np.ones((30, 20))).source
+    assert "sum_over(" in f.lower(np.ones((3000, 20))).source
+    assert "sum_over(" not in f.lower(np.ones((3, 20))).source
