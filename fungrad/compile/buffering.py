@@ -51,7 +51,7 @@ def _gain(eqn: Equation, apart: set[Var]) -> float:
         return GAIN_SCATTERED * aval.size if aval.ndim > 1 and aval.shape[-1] >= SHORTEST_SCATTERED else 0.0
     if any(v in apart for v in eqn.inputs):
         return GAIN_SCATTERED * aval.size if row >= SHORTEST_SCATTERED else 0.0
-    if row >= SHORTEST_BROADCAST and any(0 < a.aval.ndim and a.aval.size < aval.size for a in eqn.inputs):
+    if row >= SHORTEST_BROADCAST and any(a.aval.ndim > 0 and a.aval.size < aval.size for a in eqn.inputs):
         return GAIN_BROADCAST * aval.size
     return 0.0
 
