@@ -7,9 +7,7 @@
 What passes between the equations goes into scratch arrays of one block each, which stay in the cache. Rows are cut into
 at most `PARTS` parts, whatever the number of threads: a result that is combined of parts is the same for any of them.
 
-Where rows are short (an array of 10000 x 25 x 10, cut along its first axis), NumPy's inner loops over the last axis
-would be short too. Then the scratch arrays hold the rows along the *last* axis of memory: their shapes are the same,
-their strides make NumPy run along the rows.
+Where rows are short (`layout`) the scratch arrays hold them along the last axis of memory.
 """
 
 from __future__ import annotations
@@ -25,7 +23,6 @@ from fungrad.compile.source import Source, Text
 from fungrad.core.aval import ShapedArray
 from fungrad.core.ir import Equation, Var
 from fungrad.core.lowering import UNKNOWN, VIEW
-from fungrad.primitives.sums import is_product
 
 PARTS = 16
 CACHE = 1 << 23
@@ -40,9 +37,6 @@ FEWEST_BLOCKS = 2
 PRODUCT_BLOCK, PRODUCT_PARTS = 128, 4
 """Rows of a block with a large contraction, at least, and the number of blocks that there should be."""
 
-SHORT = 24
-"""Elements of the last axis below which rows are put last in memory."""
-
 WORTH_A_THREAD = 1e5
 """Nanoseconds of a group, for each thread, from which on another thread pays."""
 
@@ -56,18 +50,6 @@ Threads wait for Python's lock between the calls of NumPy; where these are short
 def is_worth_threads(group: Group) -> bool:
     """Whether a group has enough work for two threads."""
     return sum([eqn_cost(e) for e in group.eqns]) > 2 * WORTH_A_THREAD
-
-
-def _size_of_short_loops(eqn: Equation) -> int:
-    """Elements that NumPy goes through in loops over the last axis alone: to reduce it, or where operands broadcast."""
-    shapes = [a.aval.shape for a in eqn.inputs if a.aval.shape]
-    ndim, axes = len(shapes[0]) if shapes else 0, eqn.params.get("axes")
-    short = ndim - 1 in axes if axes is not None else len({*shapes, eqn.outputs[0].aval.shape}) > 1
-    if not short or eqn.primitive.name == "contract" or eqn.primitive.lowering.memory == VIEW:
-        return 0
-    if eqn.primitive.name == "sum" and is_product(eqn.inputs[0].aval, eqn.params["axes"]):
-        return 0
-    return max([math.prod(s) for s in shapes], default=0)
 
 
 class Scratch:
@@ -114,7 +96,7 @@ class BlockLoop:
         self.wanted = wanted
         self.flat = group.flat
         self.scratch = Scratch()
-        self.rows_last = not self.flat and self._rows_are_short()
+        self.rows_last = group.rows_last
         self.outputs = [v for e in group.eqns for v in e.outputs if v in wanted and v in group.members]
         self.parts = [v for e in group.eqns for v in e.outputs if v in wanted and v in group.ends]
         self.arguments: list[Var] = []
@@ -126,16 +108,6 @@ class BlockLoop:
         self._write_body()
         self.block = self._block_rows()
         self._write_function()
-
-    def _rows_are_short(self) -> bool:
-        """Whether the last axis of the largest array is short, and rows last in memory are worth the copies."""
-        group = self.group
-        largest = max((*group.members, *group.inputs), key=lambda v: v.aval.size)
-        shape = largest.aval.shape
-        if len(shape) < 2 or shape[-1] >= SHORT:
-            return False
-        copied = [v for v in (*group.inputs, *[m for m in group.members if m in self.wanted]) if v.aval.ndim > 1]
-        return sum([_size_of_short_loops(e) for e in group.eqns]) > sum([v.aval.size for v in copied])
 
     def _row_shape(self, aval: ShapedArray) -> tuple[int, ...]:
         return () if self.flat else aval.shape[1:]

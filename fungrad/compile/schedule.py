@@ -20,6 +20,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from fungrad.compile.layout import are_rows_short, short_loops
 from fungrad.core.ir import Atom, Equation, Jaxpr, Var
 from fungrad.core.lowering import ROWS, VIEW
 from fungrad.primitives.contraction import parse_spec
@@ -33,6 +34,9 @@ MAX_ROW = 1 << 16
 OPEN = 24
 SMALL_PRODUCT = 1 << 12
 """Multiplications of a contraction, for each row, up to which blocks of few rows do."""
+
+SHORT_LOOPS = 5e3
+"""Nanoseconds lost with short rows from which on a smaller array is worth a group, too."""
 
 PRODUCT_ROWS, PRODUCT_OPERAND = 256, 1 << 17
 """A larger contraction runs in blocks if there are this many rows, and its other operand (or the sum) fits a cache."""
@@ -68,9 +72,11 @@ class Group:
         The results that are rows.
     flat : bool
         Whether every array of rows may be taken as one long axis of elements.
+    rows_last : bool
+        Whether blocks have their rows last in memory.
     """
 
-    __slots__ = ("bit", "carried", "depends", "ends", "eqns", "flat", "inputs", "members", "rows", "whole")
+    __slots__ = ("bit", "carried", "depends", "ends", "eqns", "flat", "inputs", "members", "rows", "rows_last", "whole")
 
     def __init__(self, rows: int, bit: int) -> None:
         self.rows = rows
@@ -82,7 +88,7 @@ class Group:
         self.inputs: set[Var] = set()
         self.whole: set[Var] = set()  # what is read whole, beside the rows of others
         self.depends = 0
-        self.flat = False
+        self.flat = self.rows_last = False
 
     def add(self, eqn: Equation, carry: tuple[bool, ...], kind: Any) -> None:
         """Take an equation in."""
@@ -116,6 +122,10 @@ def eqn_cost(eqn: Equation) -> float:
 
 def _is_large(eqn: Equation, large: int) -> bool:
     return max([a.aval.size for a in (*eqn.inputs, *eqn.outputs)], default=0) >= large
+
+
+def _is_worth_a_group(eqn: Equation, large: int) -> bool:
+    return _is_large(eqn, large) or short_loops(eqn) > SHORT_LOOPS
 
 
 def _row_ways(eqn: Equation) -> list[tuple[int, tuple[bool, ...], Any]]:
@@ -175,7 +185,7 @@ class _Scheduler:
         operands = [a for a in eqn.inputs if isinstance(a, Var)]
         # Only large equations begin a group, but small ones join it: else they would cut it in two.
         rows = len(eqn.outputs) == 1 and eqn.primitive.lowering.rows is not None
-        large = rows and _is_large(eqn, self.large)
+        large = rows and _is_worth_a_group(eqn, self.large)
         ways = _row_ways(eqn) if large or (rows and self.open) else []
         chosen = self._joinable(eqn, operands, ways) or (self._new(operands, ways) if ways and large else None)
         mask = 0
@@ -287,11 +297,19 @@ def _same_labels(eqn: Equation) -> bool:
     return a == b and not result
 
 
-def _dissolve(group: Group) -> bool:
+def _dissolve(group: Group, large: int) -> bool:
     """Whether a group is better run as single equations."""
+    if group.flat:
+        return False
     if len(group.eqns) == 1 and group.eqns[0].primitive.name == "contract":
-        return not group.flat
-    return not group.flat and group.row_size() > MAX_ROW
+        return True
+    return group.row_size() > MAX_ROW or not (group.rows_last or any(_is_large(e, large) for e in group.eqns))
+
+
+def _has_short_rows(group: Group, readers: dict[Var, list[Equation]], returned: set[Var]) -> bool:
+    mine = set(group.eqns)
+    left = [v for v in group.members if v in returned or not mine.issuperset(readers.get(v, ()))]
+    return are_rows_short(group.eqns, (*group.inputs, *left))
 
 
 def schedule(jaxpr: Jaxpr, large: int = LARGE) -> list[Step]:
@@ -307,13 +325,20 @@ def schedule(jaxpr: Jaxpr, large: int = LARGE) -> list[Step]:
         elif len(group.eqns) == 1:
             steps.append(group)
     apart = scattered(jaxpr.eqns) if scheduler.groups else set()
+    returned = {v for v in jaxpr.outvars if isinstance(v, Var)}
+    readers: dict[Var, list[Equation]] = {}
+    for eqn in jaxpr.eqns if scheduler.groups else ():
+        for v in eqn.inputs:
+            if isinstance(v, Var):
+                readers.setdefault(v, []).append(eqn)
     flattened: list[Step] = []
     for step in steps:
         if isinstance(step, Group):
             step.flat = _is_flat(step, apart)
+            step.rows_last = not step.flat and _has_short_rows(step, readers, returned)
             if step.flat:
                 step.rows = max([v.aval.size for v in (*step.members, *step.inputs)])
-            elif _dissolve(step):
+            elif _dissolve(step, large):
                 flattened.extend([Single(e) for e in step.eqns])
                 continue
         flattened.append(step)

@@ -33,6 +33,8 @@ class Emission(Protocol):
 
     avals: Sequence[ShapedArray]
     out_avals: Sequence[ShapedArray]
+    block: str | None
+    """In a loop over blocks of rows the name of their number; arrays are slices then."""
     rows_last: bool
     """Whether the first axis of arrays is the last one in memory."""
 

@@ -28,6 +28,7 @@ LONGEST = 1 << 10
 SMALLEST = 1 << 8
 """Elements of an array from which on the call of a Python function pays."""
 
+_add_up: Any = np.add.reduce
 _FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
 
@@ -42,7 +43,7 @@ def sum_over(x: np.ndarray[Any, Any], first: int, last: int, out: np.ndarray[Any
     """The sum over the axes first ... last-1 of an array of floats, some of whose axes remain."""
     shape = x.shape
     if not x.flags.c_contiguous or not (out is None or out.flags.c_contiguous):
-        return np.add.reduce(x, tuple(range(first, last)), None, out)
+        return _add_up(x, tuple(range(first, last)), None, out)
     if out is None:
         out = np.empty((*shape[:first], *shape[last:]), x.dtype)
     n, after = math.prod(shape[first:last]), math.prod(shape[last:])
@@ -76,7 +77,7 @@ def _sum_columns(x: np.ndarray[Any, Any], out: np.ndarray[Any, Any]) -> None:
         _ones(rows, x.dtype).dot(x, out)
         return
     whole = rows - rows % piece
-    np.add.reduce(np.matmul(_ones(piece, x.dtype), x[:whole].reshape(-1, piece, n)), 0, None, out)
+    _add_up(np.matmul(_ones(piece, x.dtype), x[:whole].reshape(-1, piece, n)), 0, None, out)
     if whole < rows:
         out += _ones(rows - whole, x.dtype).dot(x[whole:])
 
