@@ -21,7 +21,7 @@ import numpy as np
 from fungrad.compile.schedule import Group, eqn_cost, is_large_product
 from fungrad.compile.source import Source, Text
 from fungrad.core.aval import ShapedArray
-from fungrad.core.ir import Equation, Var
+from fungrad.core.ir import Var
 from fungrad.core.lowering import UNKNOWN, VIEW
 
 PARTS = 16
@@ -126,7 +126,7 @@ class BlockLoop:
             self.arguments.append(var)
             self._names[var] = f"{outer}_"
             body.write(f"{outer}_ = {outer}[i:j]")
-            if self.rows_last and var.aval.ndim > 1:
+            if (self.rows_last or var in self.group.turned) and var.aval.ndim > 1:
                 k = self.scratch.take(self._row_shape(var.aval), var.aval.dtype)
                 body.write(f"s{k}[...] = {outer}_; {outer}_ = s{k}")
 

@@ -12,10 +12,15 @@ from collections.abc import Iterable, Sequence
 
 from fungrad.core.ir import Equation, Var
 from fungrad.core.lowering import VIEW
-from fungrad.primitives.sums import is_product
+from fungrad.primitives.contraction import SMALL_STACKED, stack_of
+from fungrad.primitives.reducing import is_product
 
 SHORT = 24
 """Elements of the last axis below which loops over it are short."""
+
+STACKED, STRIDED = 15.0, 0.25
+"""Nanoseconds that BLAS takes to begin with an element of a stack of small products, and that each multiplication of
+larger ones takes more where the stack lies along the last axis."""
 
 BEGIN = 3.0
 """Nanoseconds to begin a loop where operands broadcast."""
@@ -36,6 +41,12 @@ def short_loops(eqn: Equation) -> float:
     lowering = eqn.primitive.lowering
     if len(shape) < 2 or not 0 < shape[-1] < SHORT or lowering.rows is None or lowering.memory == VIEW:
         return 0.0
+    if eqn.primitive.name == "contract":
+        x, y = eqn.inputs
+        stack = stack_of(x.aval.shape, y.aval.shape, eqn.params["spec"])
+        if stack is None or shape[0] != stack[0]:
+            return 0.0
+        return stack[0] * (STACKED if stack[1] <= SMALL_STACKED else -STRIDED * stack[1])
     axes = eqn.params.get("axes")
     if axes is not None:
         reduced = len(shape) - 1 in axes and not (eqn.primitive.name == "sum" and is_product(eqn.inputs[0].aval, axes))

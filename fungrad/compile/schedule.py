@@ -74,9 +74,24 @@ class Group:
         Whether every array of rows may be taken as one long axis of elements.
     rows_last : bool
         Whether blocks have their rows last in memory.
+    turned : set of Var
+        Transposed arrays of which several equations read the rows: these are better copied first.
     """
 
-    __slots__ = ("bit", "carried", "depends", "ends", "eqns", "flat", "inputs", "members", "rows", "rows_last", "whole")
+    __slots__ = (
+        "bit",
+        "carried",
+        "depends",
+        "ends",
+        "eqns",
+        "flat",
+        "inputs",
+        "members",
+        "rows",
+        "rows_last",
+        "turned",
+        "whole",
+    )
 
     def __init__(self, rows: int, bit: int) -> None:
         self.rows = rows
@@ -89,6 +104,7 @@ class Group:
         self.whole: set[Var] = set()  # what is read whole, beside the rows of others
         self.depends = 0
         self.flat = self.rows_last = False
+        self.turned: set[Var] = set()
 
     def add(self, eqn: Equation, carry: tuple[bool, ...], kind: Any) -> None:
         """Take an equation in."""
@@ -268,6 +284,18 @@ def scattered(eqns: Sequence[Equation]) -> set[Var]:
     return found
 
 
+def _transposed(eqns: Sequence[Equation]) -> set[Var]:
+    """The arrays whose rows do not lie along the last axis of memory."""
+    found: set[Var] = set()
+    for eqn in eqns:
+        if eqn.primitive.multiple or eqn.primitive.lowering.memory != VIEW:
+            continue
+        order = eqn.params["permutation"] if eqn.primitive.name == "transpose" else ()
+        if (order and order[-1] != len(order) - 1) or eqn.inputs[0] in found:
+            found.update(eqn.outputs)
+    return found
+
+
 def _is_flat(group: Group, apart: set[Var]) -> bool:
     """Whether every equation treats each element alone (or sums up all of them)."""
     if len({v.aval.size for v in (*group.members, *group.inputs)}) != 1:
@@ -324,7 +352,7 @@ def schedule(jaxpr: Jaxpr, large: int = LARGE) -> list[Step]:
             steps.append(Single(eqn))
         elif len(group.eqns) == 1:
             steps.append(group)
-    apart = scattered(jaxpr.eqns) if scheduler.groups else set()
+    apart, turned = (scattered(jaxpr.eqns), _transposed(jaxpr.eqns)) if scheduler.groups else (set(), set())
     returned = {v for v in jaxpr.outvars if isinstance(v, Var)}
     readers: dict[Var, list[Equation]] = {}
     for eqn in jaxpr.eqns if scheduler.groups else ():
@@ -335,6 +363,7 @@ def schedule(jaxpr: Jaxpr, large: int = LARGE) -> list[Step]:
     for step in steps:
         if isinstance(step, Group):
             step.flat = _is_flat(step, apart)
+            step.turned = {v for v in step.inputs & turned if sum([e.inputs.count(v) for e in step.eqns]) > 1}
             step.rows_last = not step.flat and _has_short_rows(step, readers, returned)
             if step.flat:
                 step.rows = max([v.aval.size for v in (*step.members, *step.inputs)])

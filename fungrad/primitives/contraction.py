@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from fungrad.core.aval import ShapedArray
+from fungrad.core.aval import Shape, ShapedArray
 from fungrad.core.lowering import NEW, ROWS, Emission, Lowering, Ways
 from fungrad.core.primitive import Multilinear
 from fungrad.primitives.arithmetic import mul, mul_p
@@ -256,10 +256,30 @@ def _dot_text(e: Emission, out: str | None, x: str, y: str, *, spec: str) -> str
     return f"{x}.dot({y}{'' if out is None else f', {out}'})"
 
 
+SMALL_STACKED = 64
+"""Multiplications for each element of a stack up to which NumPy's loops along the stack are faster than BLAS."""
+
+
+def stack_of(x: Shape, y: Shape, spec: str) -> tuple[int, int] | None:
+    """Of a product of stacks of arrays how many there are, and the multiplications for each; None if it is none."""
+    a, b, result = parse_spec(spec)
+    if not (a and b and result) or not a[0] == b[0] == result[0]:
+        return None
+    sizes = {**dict(zip(a, x, strict=True)), **dict(zip(b, y, strict=True))}
+    return sizes[a[0]], math.prod(sizes.values()) // max(sizes[a[0]], 1)
+
+
 def _contract_text(e: Emission, out: str | None, x: str, y: str, *, spec: str) -> str:
     dot = _dot_text(e, out, x, y, spec=spec)
     if dot is not None:
         return dot
+    if e.rows_last:
+        stack = stack_of(e.avals[0].shape, e.avals[1].shape, spec)
+        if stack is not None and stack[1] <= SMALL_STACKED:
+            a, b, result = parse_spec(spec)
+            subscripts = f"{_ascii(a + b, a)},{_ascii(a + b, b)}->{_ascii(a + b, result)}"
+            into = "" if out is None else f", out={out}"
+            return f"{e.const(np.einsum, 'einsum')}({subscripts!r}, {x}, {y}{into})"
     if out is not None:  # small products: the call of a plan takes as long as they do
         a, b, result = parse_spec(spec)
         if len(a) == len(b) == 1 and len(result) == 2:

@@ -24,6 +24,7 @@ from fungrad.primitives.comparison import equal
 from fungrad.primitives.complex_parts import conj, real
 from fungrad.primitives.contraction import alphabet, contract
 from fungrad.primitives.cumulative import cumprod, cumprod_with_tangent
+from fungrad.primitives.reducing import LONGEST, PIECE, extremum_lowering, sum_over
 from fungrad.primitives.selection import where
 from fungrad.primitives.structural import (
     broadcast_to,
@@ -186,7 +187,7 @@ reduce_max_p = General(
     lambda x, *, axes: np.maximum.reduce(x, axes),
     abstract=_abstract(np.maximum),
     jvp=_extremum_jvp,
-    lowering=reduction_lowering(np.maximum),
+    lowering=extremum_lowering(np.maximum),
     batch=lambda axis, batched, x, *, axes: reduce_max(x, _shifted(axes)),
 )
 
@@ -195,7 +196,7 @@ reduce_min_p = General(
     lambda x, *, axes: np.minimum.reduce(x, axes),
     abstract=_abstract(np.minimum),
     jvp=_extremum_jvp,
-    lowering=reduction_lowering(np.minimum),
+    lowering=extremum_lowering(np.minimum),
     batch=lambda axis, batched, x, *, axes: reduce_min(x, _shifted(axes)),
 )
 
@@ -298,12 +299,17 @@ def _count_nonzero(x: Any, *, axes: Axes) -> Any:
         return INDEX.type(np.count_nonzero(x))
     if x.dtype != BOOL:
         x = x != 0
-    # Eight booleans at a time, or sums of bytes where these are large enough: to convert them takes longer than to add.
-    if axes == (x.ndim - 1,) and x.shape[-1] % 8 == 0 and x.strides[-1] == 1:
-        return np.add.reduce(np.bitwise_count(x.view(np.uint64)), axes, dtype=INDEX)
-    if math.prod([x.shape[k] for k in axes]) <= 255:
-        return np.add.reduce(x.view(np.uint8), axes, dtype=np.uint8).astype(INDEX)
+    if _is_counted_by_sums(x.shape, axes):
+        ones = np.ascontiguousarray(x).view(np.int8).astype(np.float32)  # sums of so few are exact
+        return sum_over(ones, axes[0], axes[-1] + 1).astype(INDEX)
     return np.add.reduce(x, axes, dtype=INDEX)
+
+
+def _is_counted_by_sums(shape: Shape, axes: Axes) -> bool:
+    if not axes or axes[-1] - axes[0] != len(axes) - 1 or not math.prod(shape):
+        return False
+    n, after = count_along(shape, axes), math.prod(shape[axes[-1] + 1 :])
+    return n < 1 << 24 and n * (after if axes[0] else 1) <= PIECE and after <= LONGEST
 
 
 count_nonzero_p = NoTangent(

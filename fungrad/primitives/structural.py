@@ -37,7 +37,7 @@ from fungrad.core.lowering import (
 from fungrad.core.primitive import Linear
 from fungrad.core.trace import Tracer
 from fungrad.primitives.complex_parts import real
-from fungrad.primitives.sums import sum_lowering
+from fungrad.primitives.reducing import sum_lowering
 
 
 def zeros(aval: ShapedArray) -> Any:

@@ -1,4 +1,4 @@
-"""Compiled sums as products with ones: NumPy's sums over any axes, in any layout, whatever the numbers."""
+"""Compiled reductions: NumPy's sums, extrema and counts over any axes, in any layout, whatever the numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 import fungrad as fg
 from fungrad.core.aval import ShapedArray
-from fungrad.primitives.sums import LONGEST, PIECE, is_product, sum_over
+from fungrad.primitives.reducing import LONGEST, PIECE, extremum_over, is_product, sum_over
 
 RNG = np.random.default_rng(0)
 
@@ -114,3 +114,39 @@ def test_the_text_names_it():
     assert "sum_over(" in f.lower(np.ones((30, 20))).source
     assert "sum_over(" in f.lower(np.ones((3000, 20))).source
     assert "sum_over(" not in f.lower(np.ones((3, 20))).source
+
+
+EXTREMA = [((300, 40), 1), ((3, 50, 60), 2), ((20, 6, 9), 1), ((40, LONGEST // 2), 1)]
+
+
+@pytest.mark.parametrize(("shape", "first"), EXTREMA)
+@pytest.mark.parametrize("ufunc", [np.maximum, np.minimum])
+@pytest.mark.parametrize("into", [False, True])
+def test_extrema(shape, first, ufunc, into):
+    """As NumPy's, with ties, infinities and nan."""
+    x = np.round(RNG.standard_normal(shape), 1)
+    x.reshape(-1)[::97] = np.inf
+    x.reshape(-1)[5::131] = -np.inf
+    x.reshape(-1)[7::171] = np.nan
+    want = ufunc.reduce(x, tuple(range(first, x.ndim)))
+    out = np.zeros(want.shape) if into else None
+    got = extremum_over(ufunc, x, first, out)
+    assert out is None or got is out
+    np.testing.assert_array_equal(got, want)
+    turned = np.moveaxis(np.moveaxis(x, 0, -1).copy(), -1, 0)
+    np.testing.assert_array_equal(extremum_over(ufunc, turned, first, out), want)
+    f = fg.jit(lambda x: ufunc.reduce(x, tuple(range(first, x.ndim))))
+    assert "extremum_over(" in f.lower(x).source
+    np.testing.assert_array_equal(f(x), want)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"), [((300, 40), (1,)), ((300, 40), (0,)), ((4, 50, 60), (1,)), ((9, 5000), (1,))]
+)
+def test_counts(shape, axes):
+    """Exact, in any layout."""
+    x = RNG.random(shape) > 0.3
+    np.testing.assert_array_equal(fg.jit(lambda x: np.count_nonzero(x, axes))(x), np.count_nonzero(x, axes))
+    turned = np.ascontiguousarray(x.T).T
+    np.testing.assert_array_equal(fg.jit(lambda x: np.count_nonzero(x, axes))(turned), np.count_nonzero(x, axes))
+    assert fg.jit(lambda x: np.count_nonzero(x, axes))(x).dtype == np.intp
