@@ -26,7 +26,7 @@ from fungrad.compile.source import FLOAT_ERRORS, MATH, NESTING, Source, Text, as
 from fungrad.core.aval import ShapedArray
 from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Literal, Var
 from fungrad.core.lowering import NEW, VIEW
-from fungrad.primitives.contraction import product_of
+from fungrad.primitives.contraction import product_of, turned_operand
 from fungrad.primitives.structural import broadcast_to_p
 
 HEAVY = 1 << 12
@@ -35,6 +35,12 @@ HEAVY = 1 << 12
 PROGRAM = "program"
 """The name of the function in the source."""
 
+
+SMALL_MATRIX, LARGE_MATRIX = 1 << 9, 1 << 14
+"""Elements of a matrix between which BLAS takes up to twice as long to multiply by it transposed."""
+
+ROWS_TO_TURN = 32
+"""Rows that are multiplied by a transposed matrix from which on a copy pays even for one product."""
 
 FLOATS = 100
 """Numbers that Python keeps the memory of for the next ones: programs with more use names of dead ones again."""
@@ -47,6 +53,17 @@ class Nested(NamedTuple):
     depth: int
     """How many operations it has."""
     reads: list[Var]
+
+
+def _turned_matrices(eqns: Sequence[Equation]) -> list[Atom]:
+    """The matrices by which something is multiplied that are transposed there, once for each product."""
+    found = []
+    for eqn in eqns:
+        if eqn.primitive.name == "contract":
+            operand = turned_operand(eqn.params["spec"])
+            if operand is not None:
+                found.append(eqn.inputs[operand])
+    return found
 
 
 def copy_if_shared(x: Any, *others: Any) -> Any:
@@ -114,6 +131,9 @@ class Emitter:
         self.free_names: list[str] = []
         self._functions: list[Source] = []
         self.pieces = pieces(self.steps, self.uses)
+        self.turned: dict[Atom, str] = {}
+        """Names of copies of matrices that are multiplied by transposed."""
+        self._times_turned = Counter(_turned_matrices(self.jaxpr.eqns))
 
     def _in_place(self, owners: dict[Var, tuple[Var, ...]], dead: list[list[Var]]) -> set[Equation]:
         """The equations that write their result into their first operand."""
@@ -253,9 +273,32 @@ class Emitter:
         scalar = reader.primitive.lowering.scalar
         return scalar is None or "{0}" in scalar.replace("{0}", "", 1) or "{1}" in scalar.replace("{1}", "", 1)
 
+    def turn(self, eqn: Equation, operand: int, name: str) -> str:
+        """The text of an operand, transposed: of a small matrix a copy, which all products share."""
+        atom = eqn.inputs[operand]
+        rows = eqn.outputs[0].aval.size // max(atom.aval.shape)
+        if not SMALL_MATRIX <= atom.aval.size <= LARGE_MATRIX:
+            return f"{name}.T"
+        if self._times_turned[atom] < 2 and rows < ROWS_TO_TURN and not self._stays(atom):
+            return f"{name}.T"
+        known = self.turned.get(atom)
+        if known is None:
+            known = self.turned[atom] = f"{name}t"
+            self._write_once(atom, f"{known} = {name}.T.copy()")
+            self.fresh += atom.aval.size * atom.aval.dtype.itemsize
+            self.peak = max(self.peak, self.fresh)
+        return known
+
+    def _stays(self, atom: Atom) -> bool:
+        """Whether an operand is the same for many products."""
+        return False
+
+    def _write_once(self, atom: Atom, line: str) -> None:
+        self.source.write(line)
+
     def _write_single(self, eqn: Equation, gone: Sequence[Var]) -> None:
         source, lowering = self.source, eqn.primitive.lowering
-        text = Text(source, eqn, self.name, safe=self.safe)
+        text = Text(source, eqn, self.name, safe=self.safe, turn=self.turn)
         if eqn.primitive.multiple:
             names = [source.name(v) for v in eqn.outputs]
             source.write(f"({', '.join(names)},) = {text.text()}")

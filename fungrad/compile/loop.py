@@ -162,12 +162,23 @@ class LoopEmitter(Emitter):
             aval = self.carried[k].aval
             dtype = source.const(aval.dtype, aval.dtype.name)
             source.write(f"n{k}, m{k} = {empty}({aval.shape}, {dtype}), {empty}({aval.shape}, {dtype})")
+        self._before = len(source.lines)
         if self.endless:
             source.write("count, going = 0, go_on")
             source.write("while going:")
         else:
             self._begin_rows()
         source.indent = "        "
+
+    def _stays(self, atom: Atom) -> bool:
+        return isinstance(atom, Literal) or atom in self.consts or atom in self.jaxpr.constvars
+
+    def _write_once(self, atom: Atom, line: str) -> None:
+        if not self._stays(atom):
+            return super()._write_once(atom, line)
+        self.source.lines.insert(self._before, f"    {line}")
+        self.source.sources.insert(self._before, None)
+        return None
 
     def _take(self, name: str, aval: ShapedArray, argument: str, own: bool) -> None:
         """Name an argument as generated code holds it, an array that is to be ``own`` memory as a copy."""

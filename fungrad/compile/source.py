@@ -12,7 +12,7 @@ from __future__ import annotations
 import builtins
 import keyword
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import BuiltinMethodType
 from typing import Any
 
@@ -139,7 +139,7 @@ class Text:
         In such a loop the name of the number of rows of the block.
     """
 
-    __slots__ = ("avals", "block", "eqn", "names", "out_avals", "rows_last", "safe", "source")
+    __slots__ = ("_turn", "avals", "block", "eqn", "names", "out_avals", "rows_last", "safe", "source")
 
     def __init__(
         self,
@@ -149,9 +149,11 @@ class Text:
         block: str | None = None,
         safe: bool = False,
         rows_last: bool = False,
+        turn: Callable[[Equation, int, str], str] | None = None,
     ) -> None:
         self.source = source
         self.rows_last = rows_last
+        self._turn = turn
         self.eqn = eqn
         self.names = names
         self.block = block
@@ -168,6 +170,10 @@ class Text:
         if self.block is None:
             return str(shape)
         return f"({', '.join([self.block, *map(str, shape[1:])])},)"
+
+    def turned(self, operand: int, name: str) -> str:
+        """The text of an operand, a matrix, transposed."""
+        return f"{name}.T" if self._turn is None else self._turn(self.eqn, operand, name)
 
     def is_scalar(self) -> bool:
         """Whether all operands and results have no axes."""

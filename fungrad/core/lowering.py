@@ -41,6 +41,9 @@ class Emission(Protocol):
     def const(self, value: Any, name: str = "k") -> str:
         """A name for an object in the generated source."""
 
+    def turned(self, operand: int, name: str) -> str:
+        """The text of an operand, a matrix, transposed: a view, or a copy that several equations share."""
+
     def shape(self, shape: Shape) -> str:
         """The source of a shape whose first axis, inside of a loop over blocks of rows, is the rows of the block."""
 

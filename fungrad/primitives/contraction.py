@@ -235,6 +235,16 @@ def _contract_batch(axis: Any, batched: Sequence[bool], x: Any, y: Any, *, spec:
     return contract(x, y, f"{label if batched[0] else ''}{a},{label if batched[1] else ''}{b}->{label}{result}")
 
 
+@lru_cache(maxsize=1024)
+def turned_operand(spec: str) -> int | None:
+    """Which operand of a product of two matrices is the right one, and transposed; None if that is read as it is."""
+    a, b, result = parse_spec(spec)
+    if len(a) != 2 or len(b) != 2 or len(result) != 2 or len(set(a + b)) != 3:
+        return None
+    left, right = (a, b) if result[0] in a else (b, a)
+    return None if right[0] in left else int(right == b)
+
+
 def _dot_text(e: Emission, out: str | None, x: str, y: str, *, spec: str) -> str | None:
     """A call of ``ndarray.dot``, whose overhead is a third of that of ``matmul``; None where it cannot be had.
 
@@ -251,8 +261,9 @@ def _dot_text(e: Emission, out: str | None, x: str, y: str, *, spec: str) -> str
         return None
     if result and result[0] not in a:
         a, b, x, y = b, a, y, x
+    turned = turned_operand(spec)
     x = x if a[-1] == summed[0] else f"{x}.T"
-    y = y if b[0] == summed[0] else f"{y}.T"
+    y = e.turned(turned, y) if turned is not None else y if b[0] == summed[0] else f"{y}.T"
     return f"{x}.dot({y}{'' if out is None else f', {out}'})"
 
 
