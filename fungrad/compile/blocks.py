@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from fungrad.compile.schedule import Group, eqn_cost, is_large_product
+from fungrad.compile.schedule import Group, Single, Step, eqn_cost, is_large_product, multiplications
 from fungrad.compile.source import Source, Text
 from fungrad.core.aval import ShapedArray
 from fungrad.core.ir import Var
@@ -50,6 +50,32 @@ Threads wait for Python's lock between the calls of NumPy; where these are short
 def is_worth_threads(group: Group) -> bool:
     """Whether a group has enough work for two threads."""
     return sum([eqn_cost(e) for e in group.eqns]) > 2 * WORTH_A_THREAD
+
+
+ALONE = 9216
+"""Multiplications of a contraction from which on BLAS may use threads of its own, outside of a group."""
+
+
+def without_single_blocks(steps: Sequence[Step]) -> list[Step]:
+    """The steps with groups that would run as one block taken apart: a loop that is run once costs some microseconds."""
+    found: list[Step] = []
+    for step in steps:
+        if isinstance(step, Group) and _is_one_block(step):
+            found.extend([Single(e) for e in step.eqns])
+        else:
+            found.append(step)
+    return found
+
+
+def _is_one_block(group: Group) -> bool:
+    if group.rows_last or group.turned or is_worth_threads(group):
+        return False
+    if any(e.primitive.name == "contract" and multiplications(e) >= ALONE for e in group.eqns):
+        return False
+    arrays = (*group.members, *group.inputs)
+    if max([v.aval.size for v in arrays], default=0) > BLOCK:
+        return False
+    return sum([v.aval.size * v.aval.dtype.itemsize for v in arrays]) <= CACHE
 
 
 class Scratch:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fungrad.compile.blocks import BlockLoop, is_worth_threads
+from fungrad.compile.blocks import BlockLoop, is_worth_threads, without_single_blocks
 from fungrad.compile.executor import run_blocks, thread_count
 from fungrad.compile.memory import Slot, Workspace, deaths, owners_of, updates_in_place
 from fungrad.compile.pieces import JOINS, parts_of, pieces
@@ -97,7 +97,7 @@ class Emitter:
         self.source.namespace.update(MATH)
         self.workspace = Workspace()
         self.loops: list[BlockLoop] = []
-        self.steps: list[Step] = schedule(self.jaxpr, self.large)
+        self.steps: list[Step] = without_single_blocks(schedule(self.jaxpr, self.large))
         eqns = [s.eqns for s in self.steps]
         in_blocks = {e for s in self.steps if isinstance(s, Group) for e in s.eqns}
         owners = owners_of(self.jaxpr, in_blocks)
