@@ -57,7 +57,7 @@ ALONE = 9216
 
 
 def without_single_blocks(steps: Sequence[Step]) -> list[Step]:
-    """The steps with groups that would run as one block taken apart: a loop that is run once costs some microseconds."""
+    """The steps, with groups that would run as one block taken apart: a loop takes microseconds to call."""
     found: list[Step] = []
     for step in steps:
         if isinstance(step, Group) and _is_one_block(step):

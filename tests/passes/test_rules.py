@@ -13,6 +13,7 @@ from fungrad.passes.cse import cse
 from fungrad.passes.dce import dce
 from fungrad.passes.fold import fold
 from fungrad.primitives.assignment import add_slice_p
+from fungrad.primitives.indexing import scatter_add
 from fungrad.primitives.linalg.triangular import PAYS
 from fungrad.primitives.structural import unslice_p
 
@@ -44,7 +45,30 @@ def pieces_of(keys):
     return lambda *args: fg.vjp(lambda x: tuple([x[k] for k in keys]), args[-1])[1](args[:-1])[0]
 
 
+ROWS = np.array([0, 1, 1, 0])
+
+
+def added(x):
+    """Elements added up into two."""
+    return scatter_add(x, ROWS, shape=(2,))
+
+
 GOLDEN = {
+    "sums with the same indices": (
+        lambda x, y: added(x) + added(y),
+        (np.arange(4.0), np.ones(4)),
+        ["d:f64[4] = add b c", "e:f64[2] = scatter_add[shape=(2,), start=0, unique=False] d a", "in (e,)"],
+    ),
+    "differences with the same indices": (
+        lambda x, y: added(x) - added(y),
+        (np.arange(4.0), np.ones(4)),
+        ["d:f64[4] = sub b c", "e:f64[2] = scatter_add[shape=(2,), start=0, unique=False] d a", "in (e,)"],
+    ),
+    "negatives of many": (
+        lambda x: added(-x),
+        (np.arange(4.0),),
+        ["c:f64[2] = scatter_add[shape=(2,), start=0, unique=False] b a", "d:f64[2] = neg c", "in (d,)"],
+    ),
     "x * 1": (lambda x: x * 1, (X,), ["in (a,)"]),
     "1.0 * x": (lambda x: 1.0 * x, (X,), ["in (a,)"]),
     "x / 1": (lambda x: x / 1.0, (X,), ["in (a,)"]),
