@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from fungrad.core.elementwise import Elementwise
+from fungrad.core.elementwise import Elementwise, broadcasting_rows
+from fungrad.core.lowering import NEW, Emission, Lowering
 from fungrad.primitives.arithmetic import add, div, log, mul, neg, sub
 from fungrad.primitives.comparison import equal
 from fungrad.primitives.selection import where
@@ -49,12 +50,43 @@ def _weight_exponent(x: Any, out: Any) -> Any:
     return sub(x, where(equal(out, -math.inf), 0, out))
 
 
+def _logaddexp(x: Any, y: Any, out: Any = None) -> Any:
+    """``numpy.logaddexp`` by its formula, ``max + log1p(exp(min - max))``: its own loop takes seven times as long."""
+    high, low = np.maximum(x, y), np.minimum(x, y, out=out)
+    if not -math.inf < high.min(initial=0) <= high.max(initial=0) < math.inf:  # inf - inf; nan
+        return np.logaddexp(high, low, out)
+    np.subtract(low, high, low)
+    np.exp(low, low)
+    np.log1p(low, low)
+    return np.add(high, low, low)
+
+
+def _logaddexp_text(e: Emission, out: str | None, x: str, y: str) -> str:
+    (result,) = e.out_avals
+    into = "" if out is None else f", {out}"
+    if (
+        result.dtype.kind != "f"
+        or result.dtype.itemsize not in (4, 8)
+        or any(a.dtype.kind != "f" and not a.weak for a in e.avals)
+    ):
+        return f"{e.const(np.logaddexp, 'logaddexp')}({x}, {y}{into})"
+    return f"{e.const(_logaddexp, 'logaddexp')}({x}, {y}{into})"
+
+
 logaddexp_p = Elementwise(
     "logaddexp",
     np.logaddexp,
     lambda t, x, out: mul(t, exp(_weight_exponent(x, out))),
     lambda t, y, out: mul(t, exp(_weight_exponent(y, out))),
-    cost=20.0,
+    lowering=Lowering(
+        _logaddexp_text,
+        NEW,
+        into=True,
+        pointwise=True,
+        rows=broadcasting_rows,
+        cost=3.0,
+        temporary=lambda x, y: max(x.size, y.size) * 8,
+    ),
 )
 logaddexp = logaddexp_p.function
 

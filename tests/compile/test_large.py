@@ -333,3 +333,25 @@ def test_catalogue_rows_at_large_sizes(row):
         for a, b in zip(fg.tree.leaves(fg.jit(g)(*args)), fg.tree.leaves(expected), strict=True):
             assert (np.shape(a), a.dtype) == (np.shape(b), np.asarray(b).dtype)
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("n", [1, 100, N])
+@pytest.mark.parametrize("special", [(), (np.inf,), (-np.inf,), (np.nan,), (np.inf, -np.inf, np.nan)])
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.filterwarnings("ignore:invalid value")  # NumPy's, for nan
+def test_logaddexp(n, special, dtype):
+    """By its formula where all is finite, NumPy's loop where it is not; far out it is the larger of the two."""
+    x, y = (RNG.uniform(-900, 900, (2, n)) * np.array([[1.0], [0.01]])).astype(dtype)
+    x[: len(special)] = y[: len(special)] = np.array(special, dtype)[:n]
+    x[-1:] = y[-1:] = 0.5
+    want = np.logaddexp(x, y)
+    for f, args in (
+        (np.logaddexp, (x, y)),
+        (lambda x, y: np.logaddexp(x, y) + 0.0, (x, y)),
+        (lambda x: np.logaddexp(0, x), (x,)),
+        (lambda x: np.logaddexp(x[:, None], y[:3]), (x,)),
+    ):
+        got = fg.jit(f)(*args)
+        np.testing.assert_allclose(got, f(*args), rtol=1e-14 if dtype == "f8" else 1e-6)
+        assert got.dtype == dtype
+    np.testing.assert_array_equal(np.isnan(want), np.isnan(fg.jit(np.logaddexp)(x, y)))
