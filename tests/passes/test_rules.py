@@ -54,6 +54,16 @@ def added(x):
 
 
 GOLDEN = {
+    "complementary selections of one condition": (
+        lambda c, x, y: np.where(c, 0, y) + np.where(c, x, 0.0),
+        (np.arange(4) > 1, np.arange(4.0), np.ones(4)),
+        ["d:f64[4] = where a b c", "in (d,)"],
+    ),
+    "selections that overlap stay": (
+        lambda c, x, y: np.where(c, x, 0) + np.where(c, y, 0),
+        (np.arange(4) > 1, np.arange(4.0), np.ones(4)),
+        ["d:f64[4] = where a b 0:i64[]", "e:f64[4] = where a c 0:i64[]", "f:f64[4] = add d e", "in (f,)"],
+    ),
     "sums with the same indices": (
         lambda x, y: added(x) + added(y),
         (np.arange(4.0), np.ones(4)),

@@ -183,6 +183,25 @@ def _added_below(b: Any, whole: Atom, part: Equation) -> Atom:
     return b.apply(add_slice_p, whole, v, index=index)  # type: ignore[no-any-return]
 
 
+def _add_selected(b: Any, eqn: Equation) -> Atom | None:
+    # where(c, x, 0) + where(c, 0, y) -> where(c, x, y)
+    first, second = (b.made_by(a, "where") for a in eqn.inputs)
+    if not first or not second or first.inputs[0] is not second.inputs[0]:
+        return None
+    if not all(b.is_used_once(a) for a in eqn.inputs) or any(a.aval != eqn.outputs[0].aval for a in eqn.inputs):
+        return None
+    if _is(first.inputs[1], 0):
+        first, second = second, first
+    if not (_is(first.inputs[2], 0) and _is(second.inputs[1], 0)):
+        return None
+    condition, x, _ = first.inputs
+    y = second.inputs[2]
+    where_p = first.primitive
+    if where_p.abstract(condition.aval, x.aval, y.aval) != eqn.outputs[0].aval:
+        return None
+    return b.apply(where_p, condition, x, y)  # type: ignore[no-any-return]
+
+
 def _twice(b: Any, eqn: Equation) -> Atom | None:
     # x + x -> 2 * x
     x, y = eqn.inputs
@@ -256,7 +275,7 @@ def _square_of_negative(b: Any, eqn: Equation) -> Atom | None:
 RULES = {
     "mul": [_times_one, _times_minus_one, _negative_factor, _two_factors],
     "div": [_over_one, _negative_divisor, _exact_reciprocal],
-    "add": [_add_negative, _twice, _add_unsliced],
+    "add": [_add_negative, _twice, _add_selected, _add_unsliced],
     "sub": [_minus_zero, _sub_negative],
     "neg": [_double_negation],
     "power": [_small_powers],
