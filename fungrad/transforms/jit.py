@@ -46,7 +46,6 @@ class _Entry(NamedTuple):
     assemble: Callable[[Sequence[Any]], Any]  # the result from its leaves
     constants: tuple[Any, ...]  # traced values that the function closes over, operands behind the arguments
     donation: Donation | None
-    run: Callable[..., tuple[Any, ...]]  # the program, for arrays
 
 
 class _Cache:
@@ -54,8 +53,31 @@ class _Cache:
 
     def __init__(self) -> None:
         self.entries: dict[Any, _Entry] = {}
+        self.quick: dict[Any, tuple[Callable[..., Any], Callable[..., Any], Any]] = {}
+        """For positional arguments that are arrays and numbers: the program, what makes the result of its leaves, and
+        what says in exceptions where in the user's code they come from (or None)."""
         self.hits = 0
         self.misses = 0
+
+
+    def clear(self) -> None:
+        """Forget the programs."""
+        self.entries.clear()
+        self.quick.clear()
+
+    def remember(self, key: Any, entry: _Entry) -> None:
+        """Take an entry among the quick ones. Its program is compiled when it is first run."""
+        program, assemble = entry.program, entry.assemble
+        if entry.donation is not None:
+            self.quick[key] = entry.donation.run, assemble, None
+            return
+
+        def run(*args: Any) -> Any:
+            executable = program.executable()
+            self.quick[key] = executable.call, assemble, executable
+            return executable.run(*args)
+
+        self.quick.setdefault(key, (run, assemble, None))
 
 
 _caches: weakref.WeakKeyDictionary[Any, dict[Any, _Cache]] = weakref.WeakKeyDictionary()
@@ -78,7 +100,7 @@ def _cache_of(fun: Any, options: Any) -> _Cache:
 def clear_caches() -> None:
     """Forget every compiled program; the next call of a jitted or checkpointed function compiles it anew."""
     for cache in list(_all_caches):
-        cache.entries.clear()
+        cache.clear()
     checkpoint.forget_programs()
     kept.forget_programs()
 
@@ -236,10 +258,22 @@ class Jitted:
         if not kwargs and not self._has_static:
             # Arrays and numbers as positional arguments, not traced: the way that must be quick.
             cache = self._cache
-            entry = cache.entries.get(tuple([(x.shape, x.dtype) if type(x) is _ndarray else type(x) for x in args]))
-            if entry is not None and not jit_disabled.get():
+            key: Any
+            if len(args) == 1:
+                (x,) = args
+                key = ((x.shape, x.dtype) if type(x) is _ndarray else type(x),)
+            else:
+                key = tuple([(x.shape, x.dtype) if type(x) is _ndarray else type(x) for x in args])
+            quick = cache.quick.get(key)
+            if quick is not None and not jit_disabled.get():
                 cache.hits += 1
-                return entry.assemble(entry.run(*args))
+                run, assemble, executable = quick
+                try:
+                    return assemble(run(*args))
+                except BaseException as error:
+                    if executable is not None:
+                        executable.annotate(error)
+                    raise
         return self._call(args, kwargs)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -250,7 +284,7 @@ class Jitted:
             return self._fun(*args, **kwargs)
         entry = self._entry(call)
         if entry.donation is not None and newest((*call.values, *entry.constants)) is None:
-            return entry.out_tree.unflatten(entry.run(*call.values))
+            return entry.out_tree.unflatten(entry.donation.run(*call.values))
         outs = call_p.bind(*call.values, *entry.constants, program=entry.program)
         return entry.out_tree.unflatten(outs)
 
@@ -272,7 +306,7 @@ class Jitted:
             entry = cache.entries.setdefault(key, entry)
             quick = call.quick_key()
             if quick is not None:
-                cache.entries.setdefault(quick, entry)
+                cache.remember(quick, entry)
         return entry
 
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
@@ -288,7 +322,7 @@ class Jitted:
 
     def clear_cache(self) -> None:
         """Forget the compiled programs of this function."""
-        self._cache.entries.clear()
+        self._cache.clear()
 
     def explain(self, *args: Any, **kwargs: Any) -> str:
         """Whether a call with these arguments finds its program, and if not what is new about them."""
@@ -354,5 +388,4 @@ def _record(fun: Any, call: Arguments, donated: tuple[frozenset[int], frozenset[
     program, constants = Program.closing_over(closed, fun_name(fun))
     places = call.places_of(*donated) if any(donated) and not constants else []
     donation = Donation(program, places) if places else None
-    run = program.run if donation is None else donation.run
-    return _Entry(program, trees[0], assembler(trees[0], len(closed.out_avals)), constants, donation, run)
+    return _Entry(program, trees[0], assembler(trees[0], len(closed.out_avals)), constants, donation)
