@@ -23,10 +23,11 @@ from fungrad.compile.products import Division, division, run_product
 from fungrad.compile.results import LARGEST, SMALLEST, Results
 from fungrad.compile.schedule import LARGE, Group, Step, schedule
 from fungrad.compile.source import FLOAT_ERRORS, MATH, NESTING, Source, Text, as_python, is_python
+from fungrad.compile.turned import Turned
 from fungrad.core.aval import ShapedArray
 from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Literal, Var
 from fungrad.core.lowering import NEW, VIEW
-from fungrad.primitives.contraction import product_of, turned_operand
+from fungrad.primitives.contraction import product_of
 from fungrad.primitives.structural import broadcast_to_p
 
 HEAVY = 1 << 12
@@ -35,12 +36,6 @@ HEAVY = 1 << 12
 PROGRAM = "program"
 """The name of the function in the source."""
 
-
-SMALL_MATRIX, LARGE_MATRIX = 1 << 9, 1 << 14
-"""Elements of a matrix between which BLAS takes up to twice as long to multiply by it transposed."""
-
-ROWS_TO_TURN = 32
-"""Rows that are multiplied by a transposed matrix from which on a copy pays even for one product."""
 
 FLOATS = 100
 """Numbers that Python keeps the memory of for the next ones: programs with more use names of dead ones again."""
@@ -53,17 +48,6 @@ class Nested(NamedTuple):
     depth: int
     """How many operations it has."""
     reads: list[Var]
-
-
-def _turned_matrices(eqns: Sequence[Equation]) -> list[Atom]:
-    """The matrices by which something is multiplied that are transposed there, once for each product."""
-    found = []
-    for eqn in eqns:
-        if eqn.primitive.name == "contract":
-            operand = turned_operand(eqn.params["spec"])
-            if operand is not None:
-                found.append(eqn.inputs[operand])
-    return found
 
 
 def copy_if_shared(x: Any, *others: Any) -> Any:
@@ -131,9 +115,7 @@ class Emitter:
         self.free_names: list[str] = []
         self._functions: list[Source] = []
         self.pieces = pieces(self.steps, self.uses)
-        self.turned: dict[Atom, str] = {}
-        """Names of copies of matrices that are multiplied by transposed."""
-        self._times_turned = Counter(_turned_matrices(self.jaxpr.eqns))
+        self.turned = Turned(self.jaxpr.eqns)
 
     def _in_place(self, owners: dict[Var, tuple[Var, ...]], dead: list[list[Var]]) -> set[Equation]:
         """The equations that write their result into their first operand."""
@@ -276,14 +258,11 @@ class Emitter:
     def turn(self, eqn: Equation, operand: int, name: str) -> str:
         """The text of an operand, transposed: of a small matrix a copy, which all products share."""
         atom = eqn.inputs[operand]
-        rows = eqn.outputs[0].aval.size // max(atom.aval.shape)
-        if not SMALL_MATRIX <= atom.aval.size <= LARGE_MATRIX:
+        if not self.turned.is_worth_a_copy(eqn, operand, self._stays(atom)):
             return f"{name}.T"
-        if self._times_turned[atom] < 2 and rows < ROWS_TO_TURN and not self._stays(atom):
-            return f"{name}.T"
-        known = self.turned.get(atom)
+        known = self.turned.names.get(atom)
         if known is None:
-            known = self.turned[atom] = f"{name}t"
+            known = self.turned.names[atom] = f"{name}t"
             self._write_once(atom, f"{known} = {name}.T.copy()")
             self.fresh += atom.aval.size * atom.aval.dtype.itemsize
             self.peak = max(self.peak, self.fresh)

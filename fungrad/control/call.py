@@ -37,6 +37,7 @@ from fungrad.interpreters.transpose import backward
 from fungrad.passes.cse import cse
 from fungrad.passes.dce import dce
 from fungrad.passes.gather import gather
+from fungrad.passes.join import join
 from fungrad.passes.optimize import optimize
 from fungrad.passes.partition import partition
 from fungrad.passes.prune import prune
@@ -154,7 +155,7 @@ class Program:
 
     def optimized(self) -> ClosedJaxpr:
         """The jaxpr after the passes."""
-        return self.once("optimized", lambda: prune(optimize(self.inlined())))  # type: ignore[no-any-return]
+        return self.once("optimized", lambda: prune(join(optimize(self.inlined()))))  # type: ignore[no-any-return]
 
     def arranged(self) -> ClosedJaxpr:
         """The same with the axes first along which large arrays are best cut into blocks: what is compiled."""

@@ -85,6 +85,11 @@ class Family:
     def _derive(self, how: str, args: tuple[Any, ...]) -> Family:
         return Derived(self, how, args)
 
+    def has_derived(self, how: str, family: Family) -> bool:
+        """Whether a family is what the method made of this one."""
+        with self._lock:
+            return any(known is family for key, known in self._derived.items() if key[0] == how)
+
 
 class Repeated(Family):
     """A body, repeated: counts, consts, carry -> carry. With counts, from the least of them on nothing changes.

@@ -21,13 +21,14 @@ from fungrad.compile.loop import build_while
 from fungrad.control.bodies import own, record_body, record_carry
 from fungrad.control.call import Program, jit_disabled
 from fungrad.control.hoist import hoisted, invariants
+from fungrad.control.joined import with_tangents
 from fungrad.control.kept import program_of
 from fungrad.control.loops import Params, with_carry
 from fungrad.control.repeat import COUNT, Repeated, record_tangent, repeat_p
 from fungrad.control.scan import check_checkpoint
 from fungrad.core.aval import ShapedArray, typeof
 from fungrad.core.evaluate import evaluate
-from fungrad.core.ir import ClosedJaxpr, Jaxpr
+from fungrad.core.ir import ClosedJaxpr, Equation, Jaxpr
 from fungrad.core.leaves import check_callable
 from fungrad.core.lowering import NEW, Emission, Lowering
 from fungrad.core.primitive import Primitive, lower, record_abstract
@@ -86,6 +87,10 @@ class While(Primitive):
         new = {**params, "test": smaller, "body": program, "n_test": n_test, "n_body": sum(kept_in[:n_body])}
         operands = [*range(n_test), *[n_test + k for k, f in enumerate(kept_in) if f]]
         return new, operands, [*[k for k, f in enumerate(kept_out) if f], len(kept_out)]
+
+    def joined(self, eqn: Equation, eqns: Sequence[Equation]) -> list[Equation] | None:
+        """With the loop of its tangents, if there is one."""
+        return with_tangents(eqn, eqns, repeated(eqn.params))
 
     def record(self, recording: Recording, operands: tuple[Any, ...], params: Params) -> Any:
         """Run the loop one level down and record the tangents of what it was: a body, repeated."""

@@ -59,7 +59,6 @@ class _Cache:
         self.hits = 0
         self.misses = 0
 
-
     def clear(self) -> None:
         """Forget the programs."""
         self.entries.clear()
@@ -268,12 +267,13 @@ class Jitted:
             if quick is not None and not jit_disabled.get():
                 cache.hits += 1
                 run, assemble, executable = quick
+                leaves = None
                 try:
-                    return assemble(run(*args))
-                except BaseException as error:
-                    if executable is not None:
-                        executable.annotate(error)
-                    raise
+                    leaves = run(*args)
+                finally:
+                    if leaves is None and executable is not None:
+                        executable.annotate(sys.exception())
+                return assemble(leaves)
         return self._call(args, kwargs)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
