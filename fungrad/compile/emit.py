@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ from fungrad.compile.memory import Slot, Workspace, deaths, owners_of, updates_i
 from fungrad.compile.pieces import JOINS, parts_of, pieces
 from fungrad.compile.products import Division, division, run_product
 from fungrad.compile.results import LARGEST, SMALLEST, Results
-from fungrad.compile.schedule import LARGE, Group, Step, schedule
+from fungrad.compile.schedule import LARGE, Group, Step, readers_of, schedule
 from fungrad.compile.source import FLOAT_ERRORS, MATH, NESTING, Source, Text, as_python, is_python
 from fungrad.compile.turned import Turned
 from fungrad.core.aval import ShapedArray
@@ -102,7 +103,6 @@ class Emitter:
         the way if ours have other work."""
         self.kept = {o for v in self.returned for o in self.owners.get(v, ())}
         """The owners of the results of the program."""
-        self._readers_of: dict[Var, list[Equation]] | None = None
         self.uses = Counter([v for e in self.jaxpr.eqns for v in e.inputs if type(v) is Var])
         self.uses.update(self.returned)
         self.nested: dict[Var, Nested] = {}
@@ -251,7 +251,7 @@ class Emitter:
 
     def _is_repeated(self, var: Var) -> bool:
         """Whether the text of the equation that reads this scalar would have it twice, or would not read it at once."""
-        (reader,) = self._readers()[var]
+        (reader,) = self._readers[var]
         scalar = reader.primitive.lowering.scalar
         return scalar is None or "{0}" in scalar.replace("{0}", "", 1) or "{1}" in scalar.replace("{1}", "", 1)
 
@@ -388,24 +388,13 @@ class Emitter:
 
     def read_outside(self, group: Group) -> set[Var]:
         """The results of a group that anything outside of it reads."""
-        mine = {id(e) for e in group.eqns}
-        readers = self._readers()
-        return {
-            v
-            for e in group.eqns
-            for v in e.outputs
-            if v in self.returned or any(id(e) not in mine for e in readers.get(v, ()))
-        }
+        mine, readers = set(group.eqns), self._readers
+        made = [v for e in group.eqns for v in e.outputs]
+        return {v for v in made if v in self.returned or not mine.issuperset(readers.get(v, ()))}
 
+    @cached_property
     def _readers(self) -> dict[Var, list[Equation]]:
-        if self._readers_of is None:
-            found: dict[Var, list[Equation]] = {}
-            for eqn in self.jaxpr.eqns:
-                for v in eqn.inputs:
-                    if type(v) is Var:
-                        found.setdefault(v, []).append(eqn)
-            self._readers_of = found
-        return self._readers_of
+        return readers_of(self.jaxpr.eqns)
 
     # results
 

@@ -181,6 +181,16 @@ def is_large_product(eqn: Equation, rows: int) -> bool:
     return eqn.primitive.name == "contract" and multiplications(eqn) > SMALL_PRODUCT * rows
 
 
+def readers_of(eqns: Sequence[Equation]) -> dict[Var, list[Equation]]:
+    """The equations that read a variable."""
+    found: dict[Var, list[Equation]] = {}
+    for eqn in eqns:
+        for v in eqn.inputs:
+            if type(v) is Var:
+                found.setdefault(v, []).append(eqn)
+    return found
+
+
 class _Scheduler:
     def __init__(self, large: int) -> None:
         self.large = large
@@ -354,11 +364,7 @@ def schedule(jaxpr: Jaxpr, large: int = LARGE) -> list[Step]:
             steps.append(group)
     apart, turned = (scattered(jaxpr.eqns), _transposed(jaxpr.eqns)) if scheduler.groups else (set(), set())
     returned = {v for v in jaxpr.outvars if isinstance(v, Var)}
-    readers: dict[Var, list[Equation]] = {}
-    for eqn in jaxpr.eqns if scheduler.groups else ():
-        for v in eqn.inputs:
-            if isinstance(v, Var):
-                readers.setdefault(v, []).append(eqn)
+    readers = readers_of(jaxpr.eqns if scheduler.groups else ())
     flattened: list[Step] = []
     for step in steps:
         if isinstance(step, Group):
