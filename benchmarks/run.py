@@ -91,9 +91,9 @@ def arguments() -> argparse.Namespace:
 def run_group(group: str, options: argparse.Namespace, found: dict[str, libraries.Library]) -> dict[str, Any]:
     """Measure and print one group of workloads."""
     # The eager workloads are held against autograd without a compiler.
-    mine = "fungrad.jit" if group == "jit" and "fungrad.jit" in found else "fungrad"
+    mine = "fungrad.jit" if group != "eager" and "fungrad.jit" in found else "fungrad"
     of_rounds = min if options.fastest else statistics.median
-    first_calls = options.first_calls and group == "jit"
+    first_calls = options.first_calls and group != "eager"
     table = report.Table(list(found), mine, first_calls)
     print(f"\n{table.head()}")
     measurements: list[Measurement] = []
@@ -106,7 +106,7 @@ def run_group(group: str, options: argparse.Namespace, found: dict[str, librarie
     for m in measurements:
         for name, error in m.failed.items():
             print(f"({m.workload}: {name} failed: {error})")
-    lines = report.verdicts(measurements, mine) if group == "jit" else report.eager_verdicts(measurements)
+    lines = report.verdicts(measurements, mine) if group != "eager" else report.eager_verdicts(measurements)
     print("\n".join(lines))
     if options.markdown:
         print(f"\n{table.markdown(measurements)}\n")

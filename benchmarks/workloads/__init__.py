@@ -1,10 +1,23 @@
 """The workloads: what is computed, on which data, in ordinary NumPy code, and the same gradients written by hand."""
 
-from . import eager, elementwise, geometry, likelihoods, mixtures, networks, scalars, sequences
+from . import (
+    eager,
+    elementwise,
+    geometry,
+    learning,
+    likelihoods,
+    mixtures,
+    networks,
+    numerics,
+    physics,
+    scalars,
+    sequences,
+)
 
 FAMILIES = (scalars, elementwise, networks, mixtures, sequences, likelihoods, geometry)
 GROUPS = {
     "jit": [workload for family in FAMILIES for workload in family.WORKLOADS],
+    "more": [workload for family in (learning, physics, numerics) for workload in family.WORKLOADS],
     "eager": eager.WORKLOADS,
 }
 # To plot time against size: what the size counts, a workload of a size, and the sizes.

@@ -1,8 +1,9 @@
 """Forward mode of a while loop as one loop.
 
-    outs, count = while[test, body] operands            outs, dots, count = while[test, joint body] operands, tangents
-    dots = repeat[tangents of body] count, operands  ->
-                                , tangents
+    outs, count = while[test, body] operands
+    dots        = repeat[tangents of body] count, operands, tangents
+
+    ->  outs, dots, count = while[test, body with tangents] operands, tangents
 
 The derivative of a loop is recorded as a body that is repeated, since that can be transposed. Where it is not, and the
 loop itself is run as well, both are run at once.
@@ -81,16 +82,10 @@ def _joint(loop: Equation, tangent: Equation, family: Arranged) -> list[Equation
         operands.append(zeros)
     results = dict(zip(family.results, tangent.outputs, strict=True))
     dots = [results.get(k) or Var(a) for k, a in enumerate(base.body.out_avals) if k >= n_carry]
-    params = {
-        **loop.params,
-        "test": _widened(test, base.body, n_test, n_carry),
-        "body": base.body,
-        "n_body": base.n_consts,
-    }
-    return [
-        *eqns,
-        Equation(loop.primitive, operands, params, [*loop.outputs[:-1], *dots, loop.outputs[-1]], loop.source),
-    ]
+    test = _widened(test, base.body, n_test, n_carry)
+    params = {**loop.params, "test": test, "body": base.body, "n_body": base.n_consts}
+    *outs, count = loop.outputs
+    return [*eqns, Equation(loop.primitive, operands, params, [*outs, *dots, count], loop.source)]
 
 
 def _widened(test: Program, body: Program, n_test: int, n_carry: int) -> Program:
@@ -99,8 +94,7 @@ def _widened(test: Program, body: Program, n_test: int, n_carry: int) -> Program
     def make() -> Program:
         jaxpr = test.jaxpr
         invars = [*jaxpr.invars, *[Var(a) for a in body.out_avals[n_carry:]]]
-        return Program(
-            ClosedJaxpr(Jaxpr(jaxpr.constvars, invars, jaxpr.eqns, jaxpr.outvars), test.closed.consts), test.name
-        )
+        widened = Jaxpr(jaxpr.constvars, invars, jaxpr.eqns, jaxpr.outvars)
+        return Program(ClosedJaxpr(widened, test.closed.consts), test.name)
 
     return body.once(("joint test", test, n_test), make)  # type: ignore[no-any-return]

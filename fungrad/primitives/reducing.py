@@ -88,19 +88,12 @@ def extremum_over(ufunc: np.ufunc, x: np.ndarray[Any, Any], first: int, out: np.
         return ufunc.reduce(x, tuple(range(first, x.ndim)), None, out)
     rows = x.reshape(-1, math.prod(x.shape[first:]))
     places = rows.argmax(1) if ufunc is np.maximum else rows.argmin(1)  # of the first nan, if there is one
-    places += _starts(*rows.shape)
+    places += np.arange(0, rows.size, rows.shape[1])
     found = x.reshape(-1).take(places).reshape(x.shape[:first])
     if out is None:
         return found
     out[...] = found
     return out
-
-
-@lru_cache(maxsize=64)
-def _starts(rows: int, n: int) -> np.ndarray[Any, Any]:
-    starts = np.arange(0, rows * n, n)
-    starts.flags.writeable = False
-    return starts
 
 
 def is_product(x: ShapedArray, axes: tuple[int, ...]) -> bool:
@@ -137,7 +130,7 @@ def extremum_lowering(ufunc: np.ufunc) -> Lowering:
     def temporary(x: ShapedArray, *, axes: tuple[int, ...]) -> int:
         if not _is_by_position(x, axes):
             return copied(x, axes=axes) if copied is not None else 0
-        return (8 + x.dtype.itemsize) * (x.size // math.prod(x.shape[axes[0] :]))
+        return (16 + x.dtype.itemsize) * (x.size // math.prod(x.shape[axes[0] :]))
 
     lowering.text, lowering.temporary = text, temporary
     return lowering

@@ -258,9 +258,15 @@ class Jitted:
             # Arrays and numbers as positional arguments, not traced: the way that must be quick.
             cache = self._cache
             key: Any
-            if len(args) == 1:
+            if len(args) == 1:  # without a comprehension, which is a call
                 (x,) = args
                 key = ((x.shape, x.dtype) if type(x) is _ndarray else type(x),)
+            elif len(args) == 2:
+                x, y = args
+                key = (
+                    (x.shape, x.dtype) if type(x) is _ndarray else type(x),
+                    (y.shape, y.dtype) if type(y) is _ndarray else type(y),
+                )
             else:
                 key = tuple([(x.shape, x.dtype) if type(x) is _ndarray else type(x) for x in args])
             quick = cache.quick.get(key)
