@@ -64,6 +64,31 @@ GOLDEN = {
         (np.arange(4) > 1, np.arange(4.0), np.ones(4)),
         ["d:f64[4] = where a b 0:i64[]", "e:f64[4] = where a c 0:i64[]", "f:f64[4] = add d e", "in (f,)"],
     ),
+    "products with a common factor": (
+        lambda x, y, z: x @ y + x @ z,
+        (np.ones((4, 3)), np.ones((3, 2)), np.ones((3, 2))),
+        ["d:f64[3,2] = add b c", "e:f64[4,2] = contract[spec=ab,bc->ac] a d", "in (e,)"],
+    ),
+    "differences of products with a common factor": (
+        lambda x, y: x @ y - x @ y.T,
+        (np.ones((4, 3)), np.ones((3, 3))),
+        [
+            "c:f64[3,3] = transpose[permutation=(1, 0)] b",
+            "d:f64[3,3] = sub b c",
+            "e:f64[4,3] = contract[spec=ab,bc->ac] a d",
+            "in (e,)",
+        ],
+    ),
+    "products with a common factor whose others are larger stay": (
+        lambda x, y, z: x @ y + x @ z,
+        (np.ones((2, 30)), np.ones((30, 2)), np.ones((30, 2))),
+        [
+            "d:f64[2,2] = contract[spec=ab,bc->ac] a b",
+            "e:f64[2,2] = contract[spec=ab,bc->ac] a c",
+            "f:f64[2,2] = add d e",
+            "in (f,)",
+        ],
+    ),
     "sums with the same indices": (
         lambda x, y: added(x) + added(y),
         (np.arange(4.0), np.ones(4)),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from fungrad.core.ir import Atom, Equation
-from fungrad.primitives.arithmetic import mul_p
+from fungrad.passes.rules.terms import joined_sum
+from fungrad.primitives.arithmetic import add_p, mul_p, sub_p
 from fungrad.primitives.contraction import contract_p, parse_spec
-from fungrad.primitives.structural import reshape_p
+from fungrad.primitives.structural import reshape_p, transpose_p
 
 
 def _transposed_operands(b: Any, eqn: Equation) -> Atom | None:
@@ -125,7 +126,44 @@ def _is_valid(a: str, c: str, result: str) -> bool:
     )
 
 
+def _same_factor(b: Any, before: Equation, part: Equation, minus: bool) -> Atom | None:
+    for i in (0, 1):
+        for j in (0, 1):
+            if before.inputs[i] is part.inputs[j]:
+                found = _with_common_factor(b, before, i, part, j, minus)
+                if found is not None:
+                    return found
+    return None
+
+
+def _with_common_factor(b: Any, before: Equation, i: int, part: Equation, j: int, minus: bool) -> Atom | None:
+    """``before + part``, where operand i of the one is operand j of the other."""
+    labels, others = parse_spec(before.params["spec"]), parse_spec(part.params["spec"])
+    names: dict[str, str] = {}  # labels of the part in those of the other product
+    for theirs, mine in zip(others[2] + others[j], labels[2] + labels[i], strict=True):
+        if names.setdefault(theirs, mine) != mine:
+            return None
+    x, y = before.inputs[1 - i], part.inputs[1 - j]
+    x_labels, y_labels = labels[1 - i], "".join([names[n] for n in others[1 - j]])
+    if len(set(names.values())) != len(names) or sorted(x_labels) != sorted(y_labels) or x.aval.dtype != y.aval.dtype:
+        return None
+    if x.aval.size > before.outputs[0].aval.size:
+        return None
+    if x_labels != y_labels:
+        y = b.apply(transpose_p, y, permutation=tuple([y_labels.index(n) for n in x_labels]))
+    operands = [before.inputs[i], before.inputs[i]]
+    operands[1 - i] = b.apply(sub_p if minus else add_p, x, y)
+    return b.apply(contract_p, *operands, **before.params)  # type: ignore[no-any-return]
+
+
+def _sum_of_products(b: Any, eqn: Equation) -> Atom | None:
+    # x y + x z -> x (y + z), also among other terms, and for z transposed; -
+    return joined_sum(b, eqn, "contract", _same_factor)
+
+
 RULES = {
+    "add": [_sum_of_products],
+    "sub": [_sum_of_products],
     "contract": [_transposed_operands, _scaled, _cheaper_order],
     "transpose": [_transposed_result],
     "sum": [_summed_result],
