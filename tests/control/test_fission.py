@@ -65,7 +65,7 @@ def parts(f, init, xs=XS, **kw):
 GOLDEN = {
     "a row": (lambda c, x: (np.tanh(W @ c + np.sin(x)), None), ["sin"], ["contract", "add", "tanh"], []),
     "a product of a row": (
-        lambda c, x: (np.tanh(W @ c + W @ x), None),
+        lambda c, x: (np.tanh(W @ c + 2 * W.T @ x), None),
         ["contract"],
         ["contract", "add", "tanh"],
         [],
@@ -268,8 +268,8 @@ def test_large_rows_stay():
     (loop,) = [e for e in closed.eqns if e.primitive is fission.loop_p]
     assert names(closed) == ["loop"]
     assert names(loop.params["body"].closed) == ["mul", "sin", "exp", "add"]
-    w = np.ones((n, n))
-    g = lambda c, x: (np.tanh(w @ c + w @ x), None)
+    w, v = np.ones((n, n)), np.eye(n)
+    g = lambda c, x: (np.tanh(w @ c + v @ x), None)
     closed = program(lambda c, xs: scan(g, c, xs), xs[0, 0], xs[:, 0])
     (loop,) = [e for e in closed.eqns if e.primitive is fission.loop_p]
     assert names(loop.params["body"].closed).count("contract") == 1
