@@ -23,13 +23,14 @@ from typing import Any
 from fungrad.compile.layout import are_rows_short, short_loops
 from fungrad.core.ir import Atom, Equation, Jaxpr, Var
 from fungrad.core.lowering import ROWS, VIEW
+from fungrad.passes.rows import LONGEST_ROW
 from fungrad.primitives.contraction import parse_spec
 
 LARGE = 1 << 13
 """Elements of an array from which on it is worth while to run in blocks."""
 
-MAX_ROW = 1 << 16
-"""Elements of a row above which blocks of rows do not fit into the cache."""
+MAX_ROW = LONGEST_ROW
+"""Elements of a row above which a group is not run in blocks."""
 
 OPEN = 24
 SMALL_PRODUCT = 1 << 12

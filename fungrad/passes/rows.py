@@ -35,6 +35,9 @@ SEEDS = 4
 GAIN = 0.8
 """What must be left of the traffic through memory for axes to be moved."""
 
+LONGEST_ROW = 1 << 16
+"""Elements of a row above which blocks of rows do not fit into the cache."""
+
 STRIDED = 4
 """How much more an element costs that is read across the order of memory."""
 
@@ -302,6 +305,14 @@ class _Region:
         self.axes = axes
         self.made = {e.outputs[0] for e, (_, at) in equations.items() if at is not None}
 
+    def longest_row(self) -> int:
+        """Elements of the longest row of what is made."""
+        return max([v.aval.size // v.aval.shape[self.axes[v]] for v in self.made], default=0)
+
+    def is_flat(self) -> bool:
+        """Whether all arrays of rows have the same shape."""
+        return len({v.aval.shape for v in self.axes}) <= 1
+
     def with_rows_first(self) -> _Region:
         """The part of it that has them first without being changed."""
         kept = {e: t for e, t in self.equations.items() if not any((*t[0], t[1]))}
@@ -398,11 +409,15 @@ def rows(closed: ClosedJaxpr) -> ClosedJaxpr:
 def _best_region(program: _Program, seed: Var) -> _Region:
     """The region of the axis of an array that leaves the least traffic; of the first, unless another is much better."""
     first = program.region(seed, 0).with_rows_first()
-    best, least = first, GAIN * program.traffic(first)
+    # Rows that do not fit a cache are not run in blocks, unless all is one axis of elements.
+    in_blocks = first if first.is_flat() or first.longest_row() <= LONGEST_ROW else _Region({}, {})
+    best, least = first, GAIN * program.traffic(in_blocks)
     if least < seed.aval.size:
         return first
     for axis, n in enumerate(seed.aval.shape):
         region = program.region(seed, axis) if n > 1 else first
+        if region.longest_row() > LONGEST_ROW:
+            continue
         traffic = program.traffic(region)
         if traffic < least:
             best, least = region, traffic

@@ -7,14 +7,7 @@ import pytest
 
 import fungrad as fg
 
-
-@pytest.fixture(autouse=True, params=["as planned", "loops of one block"])
-def groups(request, monkeypatch):
-    """Groups that would run as one block are taken apart; here they run as loops as well."""
-    if request.param != "as planned":
-        monkeypatch.setattr("fungrad.compile.emit.without_single_blocks", list)
-    fg.clear_caches()
-    return request.param
+pytestmark = pytest.mark.usefixtures("groups")
 
 
 def check(f, *args):

@@ -117,6 +117,16 @@ def test_what_is_chosen(name):
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
 
 
+def test_rows_that_do_not_fit_a_cache():
+    """Blocks of them would not be made: another axis is better, even for one pass through memory."""
+    whole = lambda means, x: np.sum(np.exp(np.einsum("cnd,cde->cne", x - means[:, None], np.ones((5, 4, 4)))), axis=2)
+    short, long = (program_of(whole, normal(5, 4), normal(n, 4)) for n in (2_000, 20_000))
+    assert rows(short) is short
+    moved = rows(long)
+    assert max([v.aval for e in moved.eqns for v in e.outputs], key=lambda a: a.size).shape == (20_000, 5, 4)
+    assert_same_meaning(moved, long, (normal(5, 4), normal(20_000, 4)))
+
+
 def traffic_of(closed):
     """The traffic of the loop over the first axis of the largest array."""
     program = module._Program(closed.jaxpr)
