@@ -37,6 +37,9 @@ FEWEST_BLOCKS = 2
 PRODUCT_BLOCK, PRODUCT_PARTS = 128, 4
 """Rows of a block with a large contraction, at least, and the number of blocks that there should be."""
 
+ALONE = 9216
+"""Multiplications of a contraction from which on BLAS may use threads of its own, outside of a group."""
+
 WORTH_A_THREAD = 1e5
 """Nanoseconds of a group, for each thread, from which on another thread pays."""
 
@@ -50,10 +53,6 @@ Threads wait for Python's lock between the calls of NumPy; where these are short
 def is_worth_threads(group: Group) -> bool:
     """Whether a group has enough work for two threads."""
     return sum([eqn_cost(e) for e in group.eqns]) > 2 * WORTH_A_THREAD
-
-
-ALONE = 9216
-"""Multiplications of a contraction from which on BLAS may use threads of its own, outside of a group."""
 
 
 def without_single_blocks(steps: Sequence[Step]) -> list[Step]:

@@ -59,7 +59,7 @@ def sum_over(x: np.ndarray[Any, Any], first: int, last: int, out: np.ndarray[Any
 def _sum_rows(x: np.ndarray[Any, Any], out: np.ndarray[Any, Any]) -> None:
     """The sum of each row of a matrix."""
     rows, n = x.shape
-    ones, piece = _ones(n, x.dtype), PIECE // n
+    ones, piece = _ones(n, x.dtype), max(PIECE // n, 1)
     if rows <= piece:
         x.dot(ones, out)
         return
@@ -72,7 +72,7 @@ def _sum_rows(x: np.ndarray[Any, Any], out: np.ndarray[Any, Any]) -> None:
 def _sum_columns(x: np.ndarray[Any, Any], out: np.ndarray[Any, Any]) -> None:
     """The sum of each column of a matrix."""
     rows, n = x.shape
-    piece = PIECE // n
+    piece = max(PIECE // n, 1)
     if rows <= piece:
         _ones(rows, x.dtype).dot(x, out)
         return

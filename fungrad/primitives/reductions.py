@@ -305,11 +305,16 @@ def _count_nonzero(x: Any, *, axes: Axes) -> Any:
     return np.add.reduce(x, axes, dtype=INDEX)
 
 
+_COUNTED_AS_FLOATS = 1 << 20
+"""Truth values, at most, that are made floats to be counted: these take four times the memory, and sums are exact."""
+
+
 def _is_counted_by_sums(shape: Shape, axes: Axes) -> bool:
-    if not axes or axes[-1] - axes[0] != len(axes) - 1 or not math.prod(shape):
+    if not axes or axes[-1] - axes[0] != len(axes) - 1 or not 0 < math.prod(shape) <= _COUNTED_AS_FLOATS:
         return False
     n, after = count_along(shape, axes), math.prod(shape[axes[-1] + 1 :])
-    return n < 1 << 24 and n * (after if axes[0] else 1) <= PIECE and after <= LONGEST
+    pieces = axes[0] == 0 and after > 1  # columns are added up in pieces, whatever their length
+    return (pieces or n * after <= PIECE) and after <= LONGEST
 
 
 count_nonzero_p = NoTangent(

@@ -150,3 +150,21 @@ def test_counts(shape, axes):
     turned = np.ascontiguousarray(x.T).T
     np.testing.assert_array_equal(fg.jit(lambda x: np.count_nonzero(x, axes))(turned), np.count_nonzero(x, axes))
     assert fg.jit(lambda x: np.count_nonzero(x, axes))(x).dtype == np.intp
+
+
+@pytest.mark.parametrize("shape", [(20_000, 1), (1, 20_000), (20_000, 3), (3, 20_000)])
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("wrap", [lambda f: f, fg.jit])
+def test_gradients_of_extrema_of_long_rows(shape, axis, wrap):
+    """One for each extremum: those that attain it are counted."""
+    x = RNG.permutation(np.arange(float(np.prod(shape)))).reshape(shape)
+    gradient = wrap(fg.grad(lambda x: np.sum(np.max(x, axis))))(x)
+    np.testing.assert_array_equal(gradient, (x == np.max(x, axis, keepdims=True)).astype(float))
+
+
+def test_sums_of_rows_longer_than_a_piece():
+    """Never asked for by compiled sums, but right."""
+    x = RNG.standard_normal((3, 2 * PIECE))
+    np.testing.assert_allclose(sum_over(x, 1, 2), x.sum(1), rtol=1e-11)
+    np.testing.assert_allclose(sum_over(x.T.copy(), 0, 1), x.sum(1), rtol=1e-11)
+    np.testing.assert_allclose(sum_over(x, 0, 1), x.sum(0), rtol=1e-11, atol=1e-12)
