@@ -262,7 +262,7 @@ class Emitter:
             return f"{name}.T"
         known = self.turned.names.get(atom)
         if known is None:
-            known = self.turned.names[atom] = f"{name}t"
+            known = self.turned.names[atom] = f"{self.source.name(atom)}t"  # type: ignore[arg-type]
             self._write_once(atom, f"{known} = {name}.T.copy()")
             self.fresh += atom.aval.size * atom.aval.dtype.itemsize
             self.peak = max(self.peak, self.fresh)
