@@ -11,9 +11,10 @@ from fungrad.passes.cse import cse
 from fungrad.passes.dce import dce
 from fungrad.passes.fold import fold
 from fungrad.passes.scalars import scalars
+from fungrad.passes.shifts import shifts
 
-SIMPLIFY = (dce, fold, cse, algebra, cse, dce)
-PASSES = (dce, fold, cse, algebra, dce, scalars, algebra, cse, dce)
+SIMPLIFY = (dce, fold, cse, shifts, algebra, cse, dce)
+PASSES = (dce, fold, cse, shifts, algebra, dce, scalars, algebra, cse, dce)
 
 
 def simplify(closed: ClosedJaxpr) -> ClosedJaxpr:

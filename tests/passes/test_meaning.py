@@ -20,6 +20,7 @@ from fungrad.passes.fold import fold
 from fungrad.passes.optimize import optimize
 from fungrad.passes.partition import partition
 from fungrad.passes.scalars import scalars
+from fungrad.passes.shifts import shifts
 from fungrad.testing import random_program
 
 PASSES = {
@@ -28,6 +29,7 @@ PASSES = {
     "fold": fold,
     "algebra": algebra,
     "scalars": scalars,
+    "shifts": shifts,
     "optimize": optimize,
     "inline": inline,
 }
