@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import fungrad as fg
+import fungrad.primitives.fft as transforms
 from fungrad.errors import TracerIntegerConversionError, UnsupportedOperationError
 
 COMPLEX = ("fft", "ifft", "irfft", "hfft")
@@ -167,3 +169,98 @@ def test_size_must_be_known() -> None:
     """A size that depends on a traced value without a value is an error that says so."""
     with pytest.raises(TracerIntegerConversionError):
         fg.vmap(lambda n: np.fft.fft(np.ones(4) * n, n))(np.arange(3))
+
+
+# Large arrays of real numbers: half of the spectrum is computed, and mirrored
+
+SPECTRA: dict[str, Any] = {
+    "fft": lambda x: np.fft.fft(x),
+    "ifft": lambda x: np.fft.ifft(x, norm="ortho"),
+    "fft first axis": lambda x: np.fft.fft(x, 5, axis=0, norm="forward"),
+    "fft longer": lambda x: np.fft.fft(x, x.shape[-1] + 3),
+    "ifft shorter": lambda x: np.fft.ifft(x, 3),
+    "fftn": lambda x: np.fft.fftn(x),
+    "ifftn": lambda x: np.fft.ifftn(x, axes=(-1, 0)),
+    "fft2 resized": lambda x: np.fft.fft2(x, (4, 6), norm="ortho"),
+    "convolution": lambda x: np.real(np.fft.ifft(np.fft.fft(x) * np.fft.fft(np.cos(x)))),
+    "convolution of pictures": lambda x: np.real(np.fft.ifft2(np.fft.fft2(x) * np.conj(np.fft.fft2(np.cos(x))))),
+    "power spectrum": lambda x: np.abs(np.fft.fft(x)) ** 2,
+    "power of two axes": lambda x: np.log1p(np.abs(np.fft.fftn(x)) ** 2),
+    "whitened": lambda x: np.real(np.fft.fft(np.fft.fft(x) / (1 + np.abs(np.fft.fft(x))))),
+    "imaginary part": lambda x: np.imag(np.fft.fft(x)) + np.real(np.fft.fft(x)),
+    "of other axes": lambda x: np.real(np.fft.ifft(np.fft.fft(x, axis=0), axis=-1)),
+    "with a filter": lambda x: np.real(np.fft.ifft(np.fft.fft(x) * np.cos(np.arange(x.shape[-1])))),
+    "with filters": lambda x: np.real(
+        np.fft.ifft(np.exp(1j * np.arange(x.shape[-1])) * np.fft.fft(x) - np.fft.fft(np.sin(x)) * (2 + x))
+    ),
+    "with a filter of two axes": lambda x: np.real(np.fft.fft2(np.exp(1j * np.cos(x)) * np.fft.fft2(x)) + 1),
+    "cut off": lambda x: np.real(np.fft.ifft(np.fft.fft(x), x.shape[-1] - 1)),
+    "halves compared": lambda x: np.where(np.abs(np.fft.fft(x)) > 2, np.fft.fft(x), 0),
+}
+
+
+def as_numbers(z: Any) -> Any:
+    """Real numbers that tell all of an array."""
+    return np.concatenate([np.ravel(np.real(z)), np.ravel(np.imag(z))])
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (3, 5), (2, 3, 4), (1, 8)], ids=str)
+@pytest.mark.parametrize("name", list(SPECTRA))
+def test_halves(name: str, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values and derivatives are those of whole spectra, compiled or not, for even and odd sizes."""
+    fun, x, t = SPECTRA[name], *np.random.default_rng(0).standard_normal((2, *shape))
+    expected = fun(x)
+    loss = lambda x: np.sum(np.sin(as_numbers(fun(x))))
+    gradient, second = fg.grad(loss)(x), fg.jvp(fg.grad(loss), (x,), (t,))[1]
+    monkeypatch.setattr(transforms, "MIRRORED", 0)
+    fg.clear_caches()
+    value, tangent = fg.jvp(fun, (x,), (t,))
+    np.testing.assert_allclose(value, expected, atol=1e-13)
+    for f in (fun, fg.jit(fun), lambda x: fg.vmap(fun)(x[None])[0], fg.jit(lambda x: fg.vmap(fun)(x[None])[0])):
+        found = f(x)
+        assert found.dtype == expected.dtype
+        np.testing.assert_allclose(found, expected, atol=1e-13)
+    np.testing.assert_allclose(fg.jit(lambda: fg.jvp(fun, (x,), (t,)))()[1], tangent, atol=1e-12)
+    np.testing.assert_allclose(fg.jit(fg.grad(loss))(x), gradient, atol=1e-12)
+    np.testing.assert_allclose(fg.grad(fg.jit(loss))(x), gradient, atol=1e-12)
+    np.testing.assert_allclose(fg.jit(lambda x: fg.jvp(fg.grad(loss), (x,), (t,))[1])(x), second, atol=1e-11)
+    fg.clear_caches()
+
+
+@pytest.mark.parametrize("dtype", list("fdFDi"))
+@pytest.mark.parametrize("size", range(2, 8))
+def test_mirror(size: int, dtype: str) -> None:
+    """The second half is that of NumPy's transform; it folds back; the transposes of both are exact."""
+    rng = np.random.default_rng(size)
+    for axes in ((1,), (0, 1), (2, 0, 1)):
+        shape = (3, size // 2 + 1, 4)
+        if dtype == "D":
+            x = rng.standard_normal((3, size, 4))
+            whole = np.fft.fftn(x, axes=axes)
+            np.testing.assert_allclose(transforms.mirror(whole[:, : size // 2 + 1], axes, size), whole, atol=1e-13)
+        h = (10 * rng.standard_normal(shape) + (5j if dtype in "FD" else 0)).astype(dtype)
+        fun = functools.partial(transforms.mirror, axes=axes, size=size)
+        (aval,) = fg.make_jaxpr(fun)(h).out_avals
+        out = fun(h)
+        assert (out.shape, out.dtype) == (aval.shape, aval.dtype)
+        if dtype in "fdFD":
+            ct = np.resize(np.exp(1j * np.arange(out.size)) if dtype in "FD" else np.arange(out.size), out.shape)
+            ct = ct.astype(dtype)
+            (h_bar,) = fg.linear_transpose(fun, h)(ct)
+            tolerance = 1e-3 if dtype in "fF" else 1e-11
+            assert np.isclose(np.sum(ct * out).real, np.sum(h_bar * h).real, tolerance)
+            folded = transforms.fold(ct, axes)
+            (back,) = fg.linear_transpose(functools.partial(transforms.fold, axes=axes), ct)(h)
+            assert np.isclose(np.sum(folded * h).real, np.sum(back * ct).real, tolerance)
+            np.testing.assert_array_equal(transforms.fold(out, axes), h)
+
+
+def test_halves_of_large_arrays() -> None:
+    """What is large enough by itself: no transform of complex numbers is left, and the results are NumPy's."""
+    x, y = np.random.default_rng(0).standard_normal((2, 2 * transforms.MIRRORED))
+    fun = lambda x: np.real(np.fft.ifft(np.fft.fft(x) * np.fft.fft(y)))
+    np.testing.assert_allclose(fg.jit(fun)(x), fun(x), atol=1e-12)
+    text = fg.jit(fg.grad(lambda x: np.sum(fun(x) ** 2))).lower(x).as_text().partition("# optimised")[2]
+    assert "= rfft" in text
+    assert "= fft" not in text
+    assert "mirror" not in text

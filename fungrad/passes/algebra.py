@@ -15,12 +15,12 @@ from typing import Any
 
 from fungrad.core.elementwise import Elementwise
 from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Jaxpr, Literal, Var
-from fungrad.passes.rules import contractions, indexing, linalg, pointwise, shapes
+from fungrad.passes.rules import contractions, indexing, linalg, pointwise, shapes, spectra
 
 Rule = Callable[..., Any]
 
 RULES: dict[str, list[Rule]] = {}
-for _table in (pointwise.RULES, shapes.RULES, indexing.RULES, contractions.RULES, linalg.RULES):
+for _table in (pointwise.RULES, shapes.RULES, indexing.RULES, contractions.RULES, linalg.RULES, spectra.RULES):
     for _name, _rules in _table.items():
         RULES.setdefault(_name, []).extend(_rules)
 

@@ -13,6 +13,7 @@ from fungrad.passes.cse import cse
 from fungrad.passes.dce import dce
 from fungrad.passes.fold import fold
 from fungrad.primitives.assignment import add_slice_p
+from fungrad.primitives.fft import MIRRORED
 from fungrad.primitives.indexing import scatter_add
 from fungrad.primitives.linalg.triangular import PAYS
 from fungrad.primitives.structural import unslice_p
@@ -29,13 +30,15 @@ def rewritten(f, *args):
     assert after.in_avals == closed.in_avals
     assert [a.strong() for a in after.out_avals] == [a.strong() for a in closed.out_avals]
     for a, b in zip(fg.eval_jaxpr(after, (), *args), fg.eval_jaxpr(closed, (), *args), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-13)
+        np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-15 * np.max(np.abs(b), initial=0))
     return shown(after)
 
 
 S = np.float64(2.0)
 W, V = np.ones((3, 50)), np.ones(50)
 P = 4 * np.eye(PAYS)
+F = np.sin(np.arange(float(MIRRORED)))
+HALF = MIRRORED // 2 + 1
 
 B = np.arange(18.0).reshape(2, 3, 3)
 
@@ -54,6 +57,51 @@ def added(x):
 
 
 GOLDEN = {
+    "the spectrum of real numbers": (
+        lambda x: np.fft.fft(x),
+        (F,),
+        [
+            f"b:c128[{HALF}] = rfft[axis=0, size={MIRRORED}, norm=backward] a",
+            f"c:c128[{MIRRORED}] = mirror[axes=(0,), size={MIRRORED}] b",
+            "in (c,)",
+        ],
+    ),
+    "spectra of real numbers multiplied, and back": (
+        lambda x: np.real(np.fft.ifft(2.0 * np.square(np.fft.fft(x)))),
+        (F,),
+        [
+            f"b:c128[{HALF}] = rfft[axis=0, size={MIRRORED}, norm=backward] a",
+            f"c:c128[{HALF}] = square b",
+            f"d:c128[{HALF}] = mul 2.0:f64[] c",
+            f"e:f64[{MIRRORED}] = irfft[axis=0, size={MIRRORED}, norm=backward] d",
+            "in (e,)",
+        ],
+    ),
+    "the spectrum of real numbers through a filter": (
+        lambda x, c: np.real(np.fft.ifft(np.fft.fft(x) * c)),
+        (F, np.cos(3 * F)),
+        [
+            f"c:c128[{HALF}] = rfft[axis=0, size={MIRRORED}, norm=backward] a",
+            f"d:f64[{HALF}] = fold[axes=(0,)] b",
+            f"e:c128[{HALF}] = mul c d",
+            f"f:f64[{MIRRORED}] = irfft[axis=0, size={MIRRORED}, norm=backward] e",
+            "in (f,)",
+        ],
+    ),
+    "the spectrum of real numbers made complex": (
+        lambda x: np.fft.fft((np.abs(np.fft.fft(x)) ** 2).astype(complex), norm="forward"),
+        (F,),
+        [
+            f"b:c128[{HALF}] = rfft[axis=0, size={MIRRORED}, norm=backward] a",
+            f"c:f64[{HALF}] = abs b",
+            f"d:f64[{HALF}] = square c",
+            f"e:c128[{HALF}] = convert[dtype=complex128] d",
+            f"f:c128[{HALF}] = conj e",
+            f"g:f64[{MIRRORED}] = irfft[axis=0, size={MIRRORED}, norm=backward] f",
+            f"h:c128[{MIRRORED}] = convert[dtype=complex128] g",
+            "in (h,)",
+        ],
+    ),
     "complementary selections of one condition": (
         lambda c, x, y: np.where(c, 0, y) + np.where(c, x, 0.0),
         (np.arange(4) > 1, np.arange(4.0), np.ones(4)),
