@@ -194,6 +194,10 @@ SPECTRA: dict[str, Any] = {
         np.fft.ifft(np.exp(1j * np.arange(x.shape[-1])) * np.fft.fft(x) - np.fft.fft(np.sin(x)) * (2 + x))
     ),
     "with a filter of two axes": lambda x: np.real(np.fft.fft2(np.exp(1j * np.cos(x)) * np.fft.fft2(x)) + 1),
+    "with factors of rows": lambda x: np.real(np.fft.ifft(np.fft.fft(x) * np.exp(1j * x[..., :1]))),
+    "along different axes": lambda x: np.real(np.fft.ifft(np.fft.fft(x, axis=0) * np.fft.fft(x, axis=1), axis=1)),
+    "through a filter along another axis": lambda x: np.real(np.fft.ifft(np.fft.fft(x, axis=0) * np.cos(x), axis=1)),
+    "of one and of two axes": lambda x: np.real(np.fft.ifft(np.fft.fft(x) * np.fft.fftn(x, axes=(0, -1)))),
     "cut off": lambda x: np.real(np.fft.ifft(np.fft.fft(x), x.shape[-1] - 1)),
     "halves compared": lambda x: np.where(np.abs(np.fft.fft(x)) > 2, np.fft.fft(x), 0),
 }
@@ -204,7 +208,7 @@ def as_numbers(z: Any) -> Any:
     return np.concatenate([np.ravel(np.real(z)), np.ravel(np.imag(z))])
 
 
-@pytest.mark.parametrize("shape", [(4, 6), (3, 5), (2, 3, 4), (1, 8)], ids=str)
+@pytest.mark.parametrize("shape", [(4, 6), (3, 5), (2, 3, 4), (1, 8), (4, 4)], ids=str)
 @pytest.mark.parametrize("name", list(SPECTRA))
 def test_halves(name: str, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """Values and derivatives are those of whole spectra, compiled or not, for even and odd sizes."""
