@@ -195,6 +195,8 @@ def _fft_text(e: Emission, out: str | None, x: str, *, axes: Axes, sizes: Sizes,
         transform = e.const(np.fft.ifft, "ifft") if inverse else e.const(np.fft.fft, "fft")
         return f"{transform}({x}, {sizes[0]}, {axes[0]}, {norm!r}, {out})"
     transform = e.const(np.fft.ifftn, "ifftn") if inverse else e.const(np.fft.fftn, "fftn")
+    if sizes != tuple([e.avals[0].shape[k] for k in axes]):  # what is between two axes has another shape
+        return f"{out}[...] = {transform}({x}, {sizes}, {axes}, {norm!r})"
     return f"{transform}({x}, {sizes}, {axes}, {norm!r}, {out})"
 
 

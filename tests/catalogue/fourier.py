@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.fft
 
+from fungrad.primitives.fft import fold, mirror
+
 from .row import Row
 
 _X = ((3, 4),)
@@ -72,4 +74,8 @@ ROWS: list[Row] = [
         ((4,), (4,)),
         dtypes="df",
     ),
+    Row("mirror", lambda h: [mirror(h, (1,), n) for n in (4, 5)], ((2, 3),), dtypes="dfDF", primitives=("mirror",)),
+    Row("mirror of two axes", lambda h: mirror(h, (1, 0), 5), ((3, 4),), dtypes="dfDF", primitives=("mirror",)),
+    Row("fold", lambda z: fold(z, (1,)), ((2, 4),), dtypes="dfDF", primitives=("fold",), more_shapes=(((2, 5),),)),
+    Row("fold of two axes", lambda z: fold(z, (1, 0)), ((5, 3),), dtypes="dfDF", primitives=("fold",)),
 ]
