@@ -12,8 +12,7 @@ import ctypes
 import glob
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -51,25 +50,33 @@ def can_limit() -> bool:
     return _find() is not None
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Within it BLAS uses one thread for each call; what it used before is restored by the last one that leaves."""
-    global _users, _before
-    functions = _find()
-    if functions is None:
-        yield
-        return
-    set_threads, get_threads = functions
-    with _lock:
-        if not _users:
-            _before = get_threads()
-            if _before != 1:
-                set_threads(1)
-        _users += 1
-    try:
-        yield
-    finally:
+class _OneThread:
+    """A context manager by hand: one of `contextlib` takes as long as a small product."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        global _users, _before
+        functions = _find()
+        if functions is None:
+            return
+        with _lock:
+            if not _users:
+                _before = functions[1]()
+                if _before != 1:
+                    functions[0](1)
+            _users += 1
+
+    def __exit__(self, *error: object) -> None:
+        global _users
+        functions = _find()
+        if functions is None:
+            return
         with _lock:
             _users -= 1
             if not _users and _before != 1:
-                set_threads(_before)
+                functions[0](_before)
+
+
+one_thread = _OneThread()
+"""Within it BLAS uses one thread for each call; what it used before is restored by the last one that leaves."""

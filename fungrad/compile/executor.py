@@ -167,7 +167,7 @@ def run_blocks(loop: Callable[..., Any], parts: int, scratch: Sequence[Any], mul
         loop(part, scratch[helper], *arrays)
 
     if multiplies:
-        with one_thread():
+        with one_thread:
             _run(work, parts, len(scratch))
     else:
         _run(work, parts, len(scratch))

@@ -62,5 +62,5 @@ def run_product(product: Callable[..., Any], division: Division, threads: int, x
             out[rows],
         )
 
-    with one_thread():
+    with one_thread:
         run_parts(part, len(bounds) - 1, threads)

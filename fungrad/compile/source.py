@@ -171,6 +171,11 @@ class Text:
             return str(shape)
         return f"({', '.join([self.block, *map(str, shape[1:])])},)"
 
+    def number(self, operand: int) -> Any:
+        """The number that an operand is in the program, or None."""
+        atom = self.eqn.inputs[operand]
+        return atom.value if isinstance(atom, Literal) and not atom.aval.shape else None
+
     def turned(self, operand: int, name: str) -> str:
         """The text of an operand, a matrix, transposed."""
         return f"{name}.T" if self._turn is None else self._turn(self.eqn, operand, name)

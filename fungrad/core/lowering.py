@@ -41,6 +41,9 @@ class Emission(Protocol):
     def const(self, value: Any, name: str = "k") -> str:
         """A name for an object in the generated source."""
 
+    def number(self, operand: int) -> Any:
+        """The number that an operand is in the program, or None."""
+
     def turned(self, operand: int, name: str) -> str:
         """The text of an operand, a matrix, transposed: a view, or a copy that several equations share."""
 

@@ -50,11 +50,25 @@ def _weight_exponent(x: Any, out: Any) -> Any:
     return sub(x, where(equal(out, -math.inf), 0, out))
 
 
+def is_finite(x: Any) -> bool:
+    """Whether x is a real number, and a finite one."""
+    return isinstance(x, (int, float, np.floating)) and math.isfinite(x)
+
+
 def _logaddexp(x: Any, y: Any, out: Any = None) -> Any:
     """``numpy.logaddexp`` by its formula, ``max + log1p(exp(min - max))``: its own loop takes seven times as long."""
     high, low = np.maximum(x, y), np.minimum(x, y, out=out)
     if not -math.inf < high.min(initial=0) <= high.max(initial=0) < math.inf:  # inf - inf; nan
         return np.logaddexp(high, low, out)
+    return _from_extremes(high, low)
+
+
+def _logaddexp_of_number(x: Any, y: Any, out: Any = None) -> Any:
+    """The same where x or y is a finite number: no difference of infinities."""
+    return _from_extremes(np.maximum(x, y), np.minimum(x, y, out=out))
+
+
+def _from_extremes(high: Any, low: Any) -> Any:
     np.subtract(low, high, low)
     np.exp(low, low)
     np.log1p(low, low)
@@ -70,7 +84,8 @@ def _logaddexp_text(e: Emission, out: str | None, x: str, y: str) -> str:
         or any(a.dtype.kind != "f" and not a.weak for a in e.avals)
     ):
         return f"{e.const(np.logaddexp, 'logaddexp')}({x}, {y}{into})"
-    return f"{e.const(_logaddexp, 'logaddexp')}({x}, {y}{into})"
+    impl = _logaddexp_of_number if is_finite(e.number(0)) or is_finite(e.number(1)) else _logaddexp
+    return f"{e.const(impl, 'logaddexp')}({x}, {y}{into})"
 
 
 logaddexp_p = Elementwise(

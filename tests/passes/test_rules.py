@@ -57,6 +57,17 @@ def added(x):
 
 
 GOLDEN = {
+    "the weights of logaddexp beside a number": (
+        lambda x: fg.grad(lambda x: np.sum(np.logaddexp(0.0, x)))(x),
+        (X,),
+        [
+            "c:f64[3] = logaddexp 0.0:f64[] b",
+            "d:f64[3] = sub b c",
+            "e:f64[3] = exp d",
+            "f:f64[3] = mul a e",
+            "in (f,)",
+        ],
+    ),
     "the spectrum of real numbers": (
         lambda x: np.fft.fft(x),
         (F,),

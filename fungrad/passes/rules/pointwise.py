@@ -14,7 +14,7 @@ import numpy as np
 from fungrad.core.ir import Atom, Equation, Literal
 from fungrad.primitives.arithmetic import add_p, div_p, mul_p, neg_p, sub_p
 from fungrad.primitives.assignment import add_slice_p
-from fungrad.primitives.exponential import reciprocal_p, sqrt_p, square_p
+from fungrad.primitives.exponential import is_finite, reciprocal_p, sqrt_p, square_p
 from fungrad.primitives.structural import unslice_p
 
 
@@ -266,6 +266,17 @@ def _product_power(b: Any, x: Atom, n: int) -> Atom:
     return b.apply(square_p, _product_power(b, x, n // 2))  # type: ignore[no-any-return]
 
 
+def _never_minus_infinity(b: Any, eqn: Equation) -> Atom | None:
+    # where(x == -inf, 0, x) -> x for x = logaddexp(c, y) with a finite c
+    condition, zero, x = eqn.inputs
+    compared, made = b.made_by(condition, "equal"), b.made_by(x, "logaddexp")
+    if not compared or not made or not _is(zero, 0) or not _same_type(x, eqn):
+        return None
+    first, second = compared.inputs
+    finite = any(is_finite(_value(a)) for a in made.inputs)
+    return x if finite and first is x and _is(second, -math.inf) else None
+
+
 def _square_of_negative(b: Any, eqn: Equation) -> Atom | None:
     # (-x)**2 -> x**2
     inner = _negated(b, eqn.inputs[0])
@@ -280,4 +291,5 @@ RULES = {
     "neg": [_double_negation],
     "power": [_small_powers],
     "square": [_square_of_negative],
+    "where": [_never_minus_infinity],
 }
