@@ -38,6 +38,9 @@ class Builder:
 
     def __init__(self, closed: ClosedJaxpr) -> None:
         self.eqns: list[Equation] = []
+        self.applied: set[str] = set()
+        """The names of the primitives of these equations."""
+        self._rules: dict[Any, list[Rule]] = {}
         self.definition: dict[Var, Equation] = {}
         self.same: dict[Var, Atom] = {}
         self.source: Any = None
@@ -61,7 +64,7 @@ class Builder:
 
     def add(self, eqn: Equation) -> Atom:
         """The result of an equation with one result, simplified."""
-        for rule in rules_of(eqn.primitive):
+        for rule in self.rules(eqn.primitive):
             found = rule(self, eqn)
             if found is not None:
                 assert found.aval.shape == eqn.outputs[0].aval.shape
@@ -69,9 +72,17 @@ class Builder:
         self.define(eqn)
         return eqn.outputs[0]
 
+    def rules(self, primitive: Any) -> list[Rule]:
+        """The rules of a primitive."""
+        found = self._rules.get(primitive)
+        if found is None:
+            found = self._rules[primitive] = rules_of(primitive)
+        return found
+
     def define(self, eqn: Equation) -> None:
         """Append an equation as it is."""
         self.eqns.append(eqn)
+        self.applied.add(eqn.primitive.name)
         for v in eqn.outputs:
             self.definition[v] = eqn
 
@@ -84,7 +95,7 @@ def algebra(closed: ClosedJaxpr) -> ClosedJaxpr:
     for eqn in jaxpr.eqns:
         inputs = [same.get(a, a) if type(a) is Var else a for a in eqn.inputs]
         eqn = Equation(eqn.primitive, inputs, eqn.params, eqn.outputs, eqn.source)
-        if len(eqn.outputs) != 1 or not rules_of(eqn.primitive):
+        if len(eqn.outputs) != 1 or not builder.rules(eqn.primitive):
             builder.define(eqn)
             continue
         builder.source = eqn.source

@@ -5,17 +5,17 @@ dce : ClosedJaxpr -> ClosedJaxpr
 
 from __future__ import annotations
 
-from fungrad.core.ir import ClosedJaxpr, Equation, Jaxpr, Var
+from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Jaxpr
 
 
 def dce(closed: ClosedJaxpr) -> ClosedJaxpr:
     """The same function without what it does not need, constants included; the arguments stay."""
     jaxpr = closed.jaxpr
-    needed = {v for v in jaxpr.outvars if isinstance(v, Var)}
+    needed: set[Atom] = set(jaxpr.outvars)
     kept: list[Equation] = []
     for eqn in reversed(jaxpr.eqns):
         if not needed.isdisjoint(eqn.outputs):
-            needed.update([v for v in eqn.inputs if isinstance(v, Var)])
+            needed.update(eqn.inputs)
             kept.append(eqn)
     kept.reverse()
     consts = [(v, c) for v, c in zip(jaxpr.constvars, closed.consts, strict=True) if v in needed]

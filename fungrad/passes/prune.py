@@ -10,25 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fungrad.core.ir import ClosedJaxpr, Equation, Jaxpr, Var
+from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Jaxpr, Var
 
 
 def prune(closed: ClosedJaxpr) -> ClosedJaxpr:
     """The same function without unused results of loops, and without equations that only those read."""
     jaxpr = closed.jaxpr
-    used = {v for v in jaxpr.outvars if isinstance(v, Var)}
+    used: set[Atom] = set(jaxpr.outvars)
     eqns: list[Equation] = []
     for eqn in reversed(jaxpr.eqns):
-        flags = [v in used for v in eqn.outputs]
-        if not any(flags):
+        if used.isdisjoint(eqn.outputs):
             continue
         pruned = getattr(eqn.primitive, "pruned", None)
-        if pruned is not None and not all(flags):
+        if pruned is not None and not used.issuperset(eqn.outputs):
+            flags = [v in used for v in eqn.outputs]
             params, kept_in, kept_out = pruned(flags, **eqn.params)
             inputs = [eqn.inputs[k] for k in kept_in]
             eqn = Equation(eqn.primitive, inputs, params, [eqn.outputs[k] for k in kept_out], eqn.source)
         eqns.append(eqn)
-        used.update([v for v in eqn.inputs if isinstance(v, Var)])
+        used.update(eqn.inputs)
     eqns.reverse()
     return ClosedJaxpr(Jaxpr(jaxpr.constvars, jaxpr.invars, eqns, jaxpr.outvars), closed.consts)
 

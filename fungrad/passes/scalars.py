@@ -107,6 +107,8 @@ class _Splitter:
         for eqn in jaxpr.eqns:
             self.visit(eqn)
         self.source = None
+        if not self.parts and not self.same:
+            return self.closed
         outvars = [self.read(v) for v in jaxpr.outvars]
         return ClosedJaxpr(Jaxpr(jaxpr.constvars, jaxpr.invars, self.eqns, outvars), self.closed.consts)
 
@@ -283,7 +285,7 @@ _RULES = {
 
 
 def scalars(closed: ClosedJaxpr) -> ClosedJaxpr:
-    """The same function with short vectors taken apart."""
+    """The same function with short vectors taken apart; the program itself if it has none."""
     if not any(e.primitive.name in ("stack", "unslice", "reshape") for e in closed.eqns):
         return closed
     return _Splitter(closed).run()

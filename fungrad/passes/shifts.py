@@ -19,7 +19,7 @@ from fungrad.core.ir import Atom, ClosedJaxpr, Equation, Jaxpr, Literal, Var
 from fungrad.passes.dce import dce
 from fungrad.passes.polynomial import is_zero
 
-DEPTHS = 12, 40
+DEPTHS = 32, 80
 """How many equations are looked into: few at first, so that what these are made of does not get in the way."""
 
 

@@ -131,6 +131,8 @@ def _commutes(eqn: Equation) -> bool:
 
 def _of_halves(b: Any, eqn: Equation) -> Atom | None:
     # f(mirror(g), mirror(h), 2.0) -> mirror(f(g, h, 2.0))
+    if "mirror" not in b.applied:
+        return None
     found = [b.made_by(a, "mirror") for a in eqn.inputs]
     first = next((m for m in found if m), None)
     if first is None or not _commutes(eqn):
