@@ -24,6 +24,7 @@ from fungrad.control.hoist import hoisted, invariants
 from fungrad.control.joined import with_tangents
 from fungrad.control.kept import program_of
 from fungrad.control.loops import Params, with_carry
+from fungrad.control.onward import onward
 from fungrad.control.repeat import COUNT, Repeated, record_tangent, repeat_p
 from fungrad.control.scan import check_checkpoint
 from fungrad.core.aval import ShapedArray, typeof
@@ -238,13 +239,17 @@ def _batched(program: Program, axis: Any, flags: Sequence[bool], wanted: Sequenc
 
 
 class _Loop:
-    """A compiled loop: its condition for the first time, and its body with the condition for the next time."""
+    """A compiled loop: its condition for the first time, and its body with the condition for the next time.
 
-    def __init__(self, test: Program, body: Program, n_test: int, n_body: int) -> None:
+    ``same`` are the positions of the constants, for one that is another one the position of that.
+    """
+
+    def __init__(self, test: Program, body: Program, n_test: int, n_body: int, same: tuple[int, ...]) -> None:
         self.test, self.n_test, self.n_body = test, n_test, n_body
-        n_carry = len(body.out_avals)
+        self.n_carry = n_carry = len(body.out_avals)
 
         def step(*args: Any) -> list[Any]:
+            args = (*[args[k] for k in same], *args[len(same) :])
             test_consts, body_consts, carry = args[:n_test], args[n_test : n_test + n_body], args[n_test + n_body :]
             outs = evaluate(body.closed, [*body_consts, *carry])
             return [*outs, *evaluate(test.closed, [*test_consts, *outs])]
@@ -258,7 +263,14 @@ class _Loop:
         if found is not None:
             self.first, closed = Program(found[0], body.name), found[1]
             n_consts += len(found[0].out_avals)
-        self.executable = build_while(Program(closed, body.name).optimized(), body.name, n_consts, n_carry)
+        closed = Program(closed, body.name).optimized()
+        self.handed: Program | None = None
+        """What an iteration hands on to the next one beside the carry: computed before the first one."""
+        divided = onward(closed, n_consts, n_carry)
+        if divided is not None:
+            self.handed, closed = Program(divided[0], body.name), divided[1]
+            n_carry += len(divided[0].out_avals)
+        self.executable = build_while(closed, body.name, n_consts, n_carry)
 
     def run(self, *operands: Any) -> tuple[Any, ...]:
         """The carry and the number of iterations."""
@@ -267,22 +279,29 @@ class _Loop:
         (go_on,) = self.test.run(*operands[: self.n_test], *carry)
         if not go_on:
             return (*[np.array(x)[()] for x in carry], np.int64(0))
-        invariant = () if self.first is None else self.first.run(*consts)
-        return self.executable.run(go_on, *consts, *invariant, *carry)
+        args = (*consts, *(() if self.first is None else self.first.run(*consts)), *carry)
+        handed = () if self.handed is None else self.handed.run(*args)
+        results = self.executable.run(go_on, *args, *handed)
+        return (*results[: self.n_carry], results[-1]) if handed else results
 
 
-def _loop(params: Params) -> _Loop:
+def _loop(params: Params, consts: Sequence[Any]) -> _Loop:
+    """The loop for these constants; of those that are equal, as names, one is enough."""
     body, test = params["body"], params["test"]
     n_test, n_body = params["n_test"], params["n_body"]
-    return body.once(("while", test, n_test, n_body), lambda: _Loop(test, body, n_test, n_body))  # type: ignore[no-any-return]
+    first: dict[Any, int] = {}
+    same = tuple([first.setdefault(c, k) for k, c in enumerate(consts)])
+    return body.once(("while", test, n_test, n_body, same), lambda: _Loop(test, body, n_test, n_body, same))  # type: ignore[no-any-return]
 
 
 def _run(*operands: Any, **params: Any) -> tuple[Any, ...]:
-    return _loop(params).run(*operands)
+    consts = operands[: params["n_test"] + params["n_body"]]
+    return _loop(params, [id(c) if type(c) is np.ndarray else (k,) for k, c in enumerate(consts)]).run(*operands)
 
 
 def _text(e: Emission, out: str | None, *names: str, **params: Any) -> str:
-    return f"{e.const(_loop(params).run, 'while_loop')}({', '.join(names)})"
+    loop = _loop(params, names[: params["n_test"] + params["n_body"]])
+    return f"{e.const(loop.run, 'while_loop')}({', '.join(names)})"
 
 
 while_p = While()
