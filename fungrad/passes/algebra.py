@@ -10,7 +10,7 @@ equation as it is. What a rule makes is put through the rules again, so the resu
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fungrad.core.elementwise import Elementwise
@@ -46,6 +46,8 @@ class Builder:
         self.source: Any = None
         self.uses = Counter([a for e in closed.eqns for a in e.inputs if isinstance(a, Var)])
         self.uses.update([v for v in closed.jaxpr.outvars if isinstance(v, Var)])
+        self._unread: set[Var] = set()
+        """Variables that nothing reads any more: what makes them does not count as a reader."""
 
     def made_by(self, atom: Atom, name: str) -> Equation | None:
         """The equation that defines an operand, if it applies the primitive of this name."""
@@ -60,7 +62,36 @@ class Builder:
         """The result of a primitive, simplified."""
         avals = [a.aval for a in inputs]
         out = Var(primitive.abstract(*avals, **params))
-        return self.add(Equation(primitive, inputs, params, [out], self.source))
+        found = self.add(Equation(primitive, inputs, params, [out], self.source))
+        if found is out:
+            self._read(inputs)
+        return found
+
+    def _read(self, atoms: Iterable[Atom]) -> None:
+        """Count one more reader of these."""
+        left = [a for a in atoms if isinstance(a, Var)]
+        while left:
+            v = left.pop()
+            self.uses[v] += 1
+            if v in self._unread:  # what makes it is wanted again
+                self._unread.remove(v)
+                left.extend([a for a in self.definition[v].inputs if isinstance(a, Var)])
+
+    def replace(self, eqn: Equation, found: Atom) -> None:
+        """Count what reads the result of an equation as readers of what was found in its place."""
+        (out,) = eqn.outputs
+        self.same[out] = found
+        if isinstance(found, Var) and self.uses[out]:
+            self._read([found])
+            self.uses[found] += self.uses[out] - 1
+        left = [a for a in eqn.inputs if isinstance(a, Var)]
+        while left:
+            v = left.pop()
+            self.uses[v] -= 1
+            made = self.definition.get(v)
+            if not self.uses[v] and made is not None and len(made.outputs) == 1:
+                self._unread.add(v)
+                left.extend([a for a in made.inputs if isinstance(a, Var)])
 
     def add(self, eqn: Equation) -> Atom:
         """The result of an equation with one result, simplified."""
@@ -102,7 +133,7 @@ def algebra(closed: ClosedJaxpr) -> ClosedJaxpr:
         (out,) = eqn.outputs
         found = builder.add(eqn)
         if found is not out:
-            same[out] = found
+            builder.replace(eqn, found)
     outvars = [same.get(v, v) if isinstance(v, Var) else v for v in jaxpr.outvars]
     outvars = [_typed(v, o) for v, o in zip(outvars, jaxpr.outvars, strict=True)]
     return ClosedJaxpr(Jaxpr(jaxpr.constvars, jaxpr.invars, builder.eqns, outvars), closed.consts)
