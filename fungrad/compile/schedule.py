@@ -202,6 +202,8 @@ class _Scheduler:
 
     def closure(self, mask: int) -> int:
         """With the groups that these groups depend on."""
+        if not mask:
+            return 0
         for g in self.open:
             if mask >> g.bit & 1:
                 mask |= g.depends
@@ -241,9 +243,12 @@ class _Scheduler:
     def _joinable(self, eqn: Equation, operands: list[Var], ways: Any) -> Any:
         related: list[Group] = []
         others: list[Group] = []
+        sizes = {way[0] for way in ways}
+        made = {self.group_of.get(v) for v in operands}
         for group in reversed(self.open):
-            shares = any(self.group_of.get(v) is group or v in group.inputs for v in operands)
-            (related if shares else others).append(group)
+            if group.rows in sizes:
+                shares = group in made or not group.inputs.isdisjoint(operands)
+                (related if shares else others).append(group)
         for group in (*related, *others):
             for n, carry, kind in ways:
                 if n == group.rows and self._fits(group, eqn.inputs, carry):
