@@ -350,3 +350,45 @@ def test_logaddexp(n, special, dtype):
         np.testing.assert_allclose(got, f(*args), rtol=tolerance, atol=tolerance)
         assert got.dtype == dtype
     np.testing.assert_array_equal(np.isnan(want), np.isnan(fg.jit(np.logaddexp)(x, y)))
+
+
+CHOICES = {
+    "arrays": lambda c, x, y: np.where(c, x, y),
+    "a number first": lambda c, x, y: np.where(c, -2.5, y),
+    "a number second": lambda c, x, y: np.where(c, x, np.float32(-0.0)),
+    "numbers": lambda c, x, y: np.where(c, 1.0, -np.inf) * (x + 1),
+    "a computed number": lambda c, x, y: np.where(c, x[0] * 2, y + 1),
+    "or zero": lambda c, x, y: np.where(c, x, 0) - np.where(c, 0, y),
+    "a number or zero": lambda c, x, y: np.where(c, -3.0, 0) + np.where(c, 0, 5.0) + 0 * y,
+    "a row": lambda c, x, y: np.where(c.reshape(-1, 4), x[:4], y.reshape(-1, 4)),
+    "a column": lambda c, x, y: np.where(c.reshape(4, -1)[:, :1], x.reshape(4, -1), y.reshape(4, -1)),
+    "operands that are used again": lambda c, x, y: (
+        np.where(c, x * 2, y * 2),
+        x * 2 + y * 2,
+        np.where(c, y * 2, x * 2),
+    ),
+    "slices": lambda c, x, y: np.where(c[::2], x[1::2], y[::2]),
+}
+
+
+@pytest.mark.parametrize("n", [8, 4 * N, 40 * N])
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("name", list(CHOICES))
+@pytest.mark.filterwarnings("ignore:invalid value", "ignore:overflow")
+def test_choices(name, dtype, n):
+    """Bit for bit what NumPy's ``where`` gives: nan, infinities and the sign of zero included."""
+    f = CHOICES[name]
+    x, y = RNG.standard_normal((2, n)).astype(dtype)
+    for a in (x, y):
+        a[RNG.integers(0, n, n // 3)] = np.nan
+        a[RNG.integers(0, n, n // 3)] = -np.inf
+        a[RNG.integers(0, n, n // 3)] = -0.0
+    x[0] = 1.5
+    c = RNG.random(n) < 0.5
+    want = fg.tree.leaves(f(c, x, y))
+    for g in (f, fg.jit(f), fg.jit(lambda c, x, y: fg.jvp(lambda x: f(c, x, y), (x,), (x,))[0])):
+        traced = fg.jvp(lambda x, g=g: g(c, x, y), (x,), (np.ones_like(x),))[0] if g is f else g(c, x, y)
+        for a, b in zip(fg.tree.leaves(traced), want, strict=True):
+            assert a.dtype == b.dtype
+            np.testing.assert_array_equal(a, b)
+            np.testing.assert_array_equal(np.signbit(a), np.signbit(b))
