@@ -194,6 +194,15 @@ SPECTRA: dict[str, Any] = {
         np.fft.ifft(np.exp(1j * np.arange(x.shape[-1])) * np.fft.fft(x) - np.fft.fft(np.sin(x)) * (2 + x))
     ),
     "with a filter of two axes": lambda x: np.real(np.fft.fft2(np.exp(1j * np.cos(x)) * np.fft.fft2(x)) + 1),
+    "derivative": lambda x: np.real(np.fft.ifft(np.fft.fft(x) * 1j * np.fft.fftfreq(x.shape[-1]))),
+    "with two filters": lambda x: np.real(
+        np.fft.ifft(np.exp(1j * np.arange(x.shape[-1])) * (np.fft.fft(x) * np.sin(np.arange(x.shape[-1])) * (1 + x**2)))
+    ),
+    "sums of filtered ones": lambda x: np.real(
+        np.fft.ifft((np.fft.fft(x) * (1j + x) - np.fft.fft(np.cos(x))) * 0.5 + np.fft.fft(np.sin(x)) * np.sin(x) * 2j)
+    ),
+    "filtered three times": lambda x: np.real(np.fft.fft(((np.fft.fft(x) * x) * (2j - x)) * np.exp(1j * x))),
+    "a filter of two axes twice": lambda x: np.real(np.fft.ifft2(np.fft.fft2(x) * np.exp(2j * x) * np.exp(3j * x[:1]))),
     "with factors of rows": lambda x: np.real(np.fft.ifft(np.fft.fft(x) * np.exp(1j * x[..., :1]))),
     "along different axes": lambda x: np.real(np.fft.ifft(np.fft.fft(x, axis=0) * np.fft.fft(x, axis=1), axis=1)),
     "through a filter along another axis": lambda x: np.real(np.fft.ifft(np.fft.fft(x, axis=0) * np.cos(x), axis=1)),

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from fungrad._util import here
-from fungrad.core.aliasing import returns_views
+from fungrad.core.aliasing import returns_views, view
 from fungrad.core.aval import Shape, typeof
 from fungrad.core.buffers import TracedBuffer
 from fungrad.core.primitive import as_operand, joined
-from fungrad.core.trace import Tracer
+from fungrad.core.trace import Tracer, known_value
 from fungrad.errors import ConcretizationTypeError, UnsupportedOperationError
 from fungrad.numpy.dispatch import implements
 from fungrad.primitives import structural
@@ -133,6 +133,10 @@ def reshape(a: Any, /, shape: Any, order: Any = "C", *, copy: Any = None) -> Any
     x = as_array(a)
     if copy and type(x) is Tracer:
         return reshape(x.again(), shape, order).again()
+    return _reshaped(x, shape, order)
+
+
+def _reshaped(x: Any, shape: Any, order: Any) -> Any:
     own = typeof(x).shape
     full = _complete(as_shape(shape), own)
     if order == "F":
@@ -160,10 +164,16 @@ def _reverse(x: Any) -> Any:
 
 
 @implements(np.ravel)
-@returns_views
 def ravel(a: Any, order: Any = "C") -> Any:
-    """Return the elements in one axis, in C or F order."""
-    return reshape(a, -1, order=order)
+    """Return the elements in one axis, in C or F order: a view if they are so in memory, as in NumPy."""
+    if type(a) is np.ndarray:
+        return np.ravel(a, order)
+    x = as_array(a)
+    out = _reshaped(x, -1, order)
+    value = known_value(x) if type(x) is Tracer else None
+    if isinstance(value, np.ndarray) and not (value.flags.f_contiguous if order == "F" else value.flags.c_contiguous):
+        return out.again() if out is x else out
+    return view(x, out, lambda whole: ravel(whole, order))
 
 
 @implements(np.transpose, *filter(None, [getattr(np, "permute_dims", None)]))

@@ -38,7 +38,7 @@ from fungrad.core.aval import Shape, ShapedArray, typeof
 from fungrad.core.lowering import NEW, ROWS, Emission, Lowering, Ways
 from fungrad.core.primitive import Multilinear
 from fungrad.primitives.contraction import contract, fresh_label, parse_spec, product_of
-from fungrad.primitives.structural import flip
+from fungrad.primitives.structural import flip, zeros
 
 Window = tuple[int, int, int, int, int]
 """(stride, low, high, spread, dilation) of one spatial label."""
@@ -384,6 +384,8 @@ def _abstract(x: ShapedArray, y: ShapedArray, *, spec: str, spatial: str, window
 
 
 def _transpose_x(ct: Any, x: ShapedArray, y: Any, *, spec: str, spatial: str, windows: tuple[Window, ...]) -> Any:
+    if not typeof(ct).size:  # no window fits
+        return zeros(x)
     a, b, result = parse_spec(spec)
     of_x, of_y, of_ct = _sizes(a, x.shape), _sizes(b, typeof(y).shape), _sizes(result, typeof(ct).shape)
     back = []
@@ -397,6 +399,8 @@ def _transpose_x(ct: Any, x: ShapedArray, y: Any, *, spec: str, spatial: str, wi
 
 
 def _transpose_y(ct: Any, x: Any, y: ShapedArray, *, spec: str, spatial: str, windows: tuple[Window, ...]) -> Any:
+    if not typeof(ct).size:
+        return zeros(y)
     a, b, result = parse_spec(spec)
     of_x, of_y, of_ct = _sizes(a, typeof(x).shape), _sizes(b, y.shape), _sizes(result, typeof(ct).shape)
     back = []

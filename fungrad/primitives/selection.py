@@ -83,6 +83,8 @@ def _where_text(e: Emission, out: str | None, condition: str, x: str, y: str) ->
         return f"{e.const(np.where, 'where')}({condition}, {x}, {y})"
     c, of_x, of_y = e.avals
     (result,) = e.out_avals
+    if c.dtype != np.bool_:  # numbers: what is not zero
+        return f"{out}[...] = {e.const(np.where, 'where')}({condition}, {x}, {y})"
     is_whole = [a.shape == result.shape and a.dtype == result.dtype for a in (of_x, of_y)]
     if c.shape == result.shape and result.dtype in _BITS:
         dtype = result.dtype

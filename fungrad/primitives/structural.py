@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from fungrad.core.aval import Shape, ShapedArray, typeof
+from fungrad.core.aval import BOOL, FLOAT, Shape, ShapedArray, typeof
 from fungrad.core.elementwise import NoTangent
 from fungrad.core.lowering import (
     NEW,
@@ -61,7 +61,9 @@ def _reshape(x: Any, *, shape: Shape) -> Any:
 def _reshape_text(e: Emission, out: str | None, x: str, *, shape: Shape) -> str:
     if not e.avals[0].ndim:
         return f"{e.const(np.full, 'full')}({shape}, {x}, {e.const(e.avals[0].dtype, 'dtype')})"
-    return f"{x}.reshape({e.shape(shape)})" if shape else f"{x}.item()"
+    if shape:
+        return f"{x}.reshape({e.shape(shape)})"
+    return f"{x}.item()" if e.avals[0].dtype in (FLOAT, BOOL) else f"{x}.reshape(())[()]"  # as numbers are held
 
 
 def _reshape_rows(x: ShapedArray, *, shape: Shape) -> Ways:

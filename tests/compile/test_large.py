@@ -367,6 +367,8 @@ CHOICES = {
         x * 2 + y * 2,
         np.where(c, y * 2, x * 2),
     ),
+    "numbers as conditions": lambda c, x, y: (np.where(c * 3, x, 0), np.where(c * 0.5, x, y), np.where(c * 2j, 0, y)),
+    "numbers to choose by": lambda c, x, y: np.where(c.astype(np.int8) - 1, 2.0, 0) + np.where(c * -4, x, 1.0),
     "slices": lambda c, x, y: np.where(c[::2], x[1::2], y[::2]),
 }
 

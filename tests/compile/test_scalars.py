@@ -152,6 +152,31 @@ def test_scalars_of_other_dtypes(dtype):
         np.testing.assert_allclose(got, want, rtol={"f2": 1e-2, "f4": 1e-6, "c8": 1e-6}.get(dtype, 1e-14), err_msg=name)
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f2", "g", "c16", "c8", "i8", "i4", "u1", "?", "f8"])
+def test_numbers_out_of_arrays(dtype):
+    """A number that was an element of an array keeps its dtype, and promotes as NumPy's does."""
+    v, small = np.array([1, 2, 3]).astype(dtype), np.array([1, 2, 3], np.int8)
+    numbers = {
+        "reshape": lambda v: (v[:1] * v[1:2]).reshape(()),
+        "squeeze": lambda v: np.squeeze(v[:1] * v[1:2]),
+        "sum": lambda v: np.sum(v[:1] * v[1:2]),
+        "element": lambda v: (v * v)[1],
+    }
+    users = {
+        "itself": lambda v, s: s,
+        "stack": lambda v, s: np.stack([s, s]),
+        "concatenate": lambda v, s: np.concatenate([s[None], v]),
+        "where": lambda v, s: np.where(v != 2, s, 0),
+        "product": lambda v, s: small * s,
+        "broadcast": lambda v, s: np.broadcast_to(s, (2, 3)),
+    }
+    for (name, number), (use, user) in itertools.product(numbers.items(), users.items()):
+        f = lambda v, number=number, user=user: user(v, number(v))
+        want, got = quietly(f, v), quietly(fg.jit(f), v)
+        assert (np.shape(got), got.dtype) == (np.shape(want), np.asarray(want).dtype), (name, use)
+        np.testing.assert_allclose(got, want, rtol=1e-2 if dtype == "f2" else 1e-6)
+
+
 @settings(max_examples=150)
 @given(st.floats(width=64), st.floats(width=64), st.sampled_from(sorted(OPERATORS)), st.sampled_from(sorted(OPERATORS)))
 def test_any_numbers(x, y, first, second):

@@ -321,3 +321,14 @@ def test_rows_that_a_block_can_take():
     assert rows(x, y, spec="nhc,nhc->hc", **window) == (((True, True), np.add),)
     for spec in ("nhc,onh->nho", "nhc,ohc->hno", "hnc,hoc->hno"):
         assert not rows(x, y, spec=spec, **window)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_no_window_fits(stride):
+    """A kernel longer than the input: nothing comes out, and the gradients are zeros of the right shapes."""
+    x, y = np.ones((1, 1, 2)), np.ones((1, 1, 4))
+    f = lambda x, y: np.sum(lax.conv_general_dilated(x, y, (stride,), "VALID"))
+    assert f(x, y) == 0
+    for g in (fg.grad(f, (0, 1)), fg.jit(fg.grad(f, (0, 1))), fg.grad(fg.jit(f), (0, 1))):
+        for a, b in zip(g(x, y), (x, y), strict=True):
+            np.testing.assert_array_equal(a, 0 * b)

@@ -8,10 +8,12 @@ both: `fold` moves inwards to the filter, which is often a constant.
 
 from __future__ import annotations
 
+from functools import partial, reduce
 from typing import Any
 
 from fungrad.core.elementwise import Elementwise
 from fungrad.core.ir import Atom, Equation
+from fungrad.primitives.arithmetic import mul_p
 from fungrad.primitives.complex_parts import conj_p, real_p
 from fungrad.primitives.fft import SWAPPED, fft_p, fold_p, irfft_p, is_halved, mirror_p, rfft_p
 from fungrad.primitives.structural import broadcast_to_p, convert_p
@@ -20,7 +22,7 @@ COMMUTING = frozenset({"add", "sub", "mul", "div", "neg", "conj", "abs", "real",
 """The functions f of complex numbers with f(conj(z)) = conj(f(z)), for all of which that holds bit by bit."""
 
 TERMS = 4
-"""Sums within sums in which mirrored spectra are looked for."""
+"""Sums within sums, and products within products, in which mirrored spectra are looked for."""
 
 
 def _of_reals(b: Any, atom: Atom) -> Atom | None:
@@ -82,14 +84,24 @@ def _real_of_transformed(b: Any, eqn: Equation) -> Atom | None:
 
 def _has_mirror(b: Any, z: Atom, axes: Any, terms: int) -> bool:
     """Whether an array is a sum of mirrored spectra, some of them times something."""
-    mirrored = b.made_by(z, "mirror")
-    if mirrored:
-        return bool(mirrored.params["axes"] == axes)
     total = terms and (b.made_by(z, "add") or b.made_by(z, "sub"))
     if total:
         return all(a.aval.shape == z.aval.shape and _has_mirror(b, a, axes, terms - 1) for a in total.inputs)
-    product = b.made_by(z, "mul")
-    return bool(product) and any(a.aval.shape == z.aval.shape and _has_mirror(b, a, axes, 0) for a in product.inputs)
+    return _filtered(b, z, axes, terms) is not None
+
+
+def _filtered(b: Any, z: Atom, axes: Any, factors: int) -> tuple[Atom, list[Atom]] | None:
+    """Half of a spectrum, and the factors by which all of it is multiplied."""
+    mirrored = b.made_by(z, "mirror")
+    if mirrored:
+        return (mirrored.inputs[0], []) if mirrored.params["axes"] == axes else None
+    product = factors and b.made_by(z, "mul")
+    if product:
+        for x, y in (product.inputs, product.inputs[::-1]):
+            found = _filtered(b, x, axes, factors - 1) if x.aval.shape == z.aval.shape else None
+            if found is not None:
+                return found[0], [*found[1], y]
+    return None
 
 
 def _half(b: Any, a: Atom, z: Atom, axes: Any) -> Atom:
@@ -104,16 +116,17 @@ def _half(b: Any, a: Atom, z: Atom, axes: Any) -> Atom:
 
 
 def _folded(b: Any, eqn: Equation) -> Atom | None:
-    # fold(mirror(h)) -> h      fold(mirror(h) * c) -> h * fold(c)      fold(x + y) -> fold(x) + fold(y)
+    # fold(mirror(h)) -> h      fold(mirror(h) * c * d) -> h * fold(c * d)      fold(x + y) -> fold(x) + fold(y)
     (z,), axes = eqn.inputs, eqn.params["axes"]
-    mirrored = b.made_by(z, "mirror")
-    if mirrored:
-        return mirrored.inputs[0] if mirrored.params["axes"] == axes else None  # type: ignore[no-any-return]
-    made = b.made_by(z, "mul") or b.made_by(z, "add") or b.made_by(z, "sub")
-    if not made or not _has_mirror(b, z, axes, TERMS):
+    filtered = _filtered(b, z, axes, TERMS)
+    if filtered is not None:
+        half, factors = filtered
+        return b.apply(mul_p, half, _half(b, reduce(partial(b.apply, mul_p), factors), z, axes)) if factors else half  # type: ignore[no-any-return]
+    total = b.made_by(z, "add") or b.made_by(z, "sub")
+    if not total or not _has_mirror(b, z, axes, TERMS):
         return None
-    x, y = [_half(b, a, z, axes) for a in made.inputs]
-    return b.apply(made.primitive, x, y)  # type: ignore[no-any-return]
+    x, y = [_half(b, a, z, axes) for a in total.inputs]
+    return b.apply(total.primitive, x, y)  # type: ignore[no-any-return]
 
 
 def _real_of_real(b: Any, eqn: Equation) -> Atom | None:
