@@ -394,3 +394,40 @@ def test_a_view_follows_its_array() -> None:
         if run is not RUNS["grad of jvp"]:
             flat = lambda x: np.concatenate([np.ravel(v) for v in f(x)])
             np.testing.assert_array_equal(run(flat, X), np.concatenate([np.ravel(v) for v in expected]))
+
+
+NUMBERS: dict[str, Callable[[Any], Any]] = {
+    "a sum": lambda x: np.sum(x),
+    "an element": lambda x: x[0],
+    "a part without axes": lambda x: x[0, ...],
+    "reshaped": lambda x: x[:1].reshape(()),
+    "squeezed": lambda x: np.squeeze(x[1:2]),
+    "a mean": lambda x: np.mean(x[:2]),
+}
+
+SHOWN: dict[str, Callable[[Any], Any]] = {
+    "[None]": lambda s: s[None],
+    "reshape": lambda s: s.reshape(1),
+    "atleast_1d": lambda s: np.atleast_1d(s),
+    "reshape twice": lambda s: s.reshape(1, 1).reshape(-1),
+    "T": lambda s: s[None].T,
+}
+
+
+@pytest.mark.parametrize("shown", list(SHOWN))
+@pytest.mark.parametrize("number", list(NUMBERS))
+def test_views_of_what_has_no_axes(number: str, shown: str) -> None:
+    """NumPy's numbers are copied into arrays; parts of arrays without axes are views."""
+
+    def f(x: Any) -> Any:
+        y = x * 1.0
+        s = NUMBERS[number](y)
+        v = SHOWN[shown](s)
+        v *= x[2]
+        return [y, s * 1.0, v]
+
+    expected = np.concatenate([np.ravel(v) for v in f(X)])
+    for run in RUNS.values():
+        if run is not RUNS["grad of jvp"]:
+            flat = lambda x: np.concatenate([np.ravel(v) for v in f(x)])
+            np.testing.assert_array_equal(run(flat, X), expected)

@@ -58,7 +58,7 @@ class Link:
             shape = self.look(self.parent).shape
             return np.arange(math.prod(shape)).reshape(shape)
         if self._positions is None:
-            base = _positions(self.parent)
+            base = np.asarray(_positions(self.parent))
             shown = self.look(base)
             if (
                 isinstance(shown, np.ndarray)
@@ -93,6 +93,8 @@ def view(
     if type(x) is not Tracer or type(parent) is not Tracer:
         return x
     whole, part = known_value(parent), known_value(x)
+    if not parent.shape and type(whole) is not np.ndarray and _link(parent) is None:
+        return x.again() if x is parent else x  # NumPy has a number there, and makes an array of it
     certain = always or (isinstance(whole, np.ndarray) and isinstance(part, np.ndarray))
     if certain and not always and part.size and not np.may_share_memory(whole, part):
         return x  # a copy: reshape where strides do not allow a view

@@ -242,9 +242,6 @@ bitwise_or = binary("bitwise_or", comparison.bitwise_or, "Bits set in one or bot
 bitwise_xor = binary("bitwise_xor", comparison.bitwise_xor, "Bits set in exactly one.")
 bitwise_not = unary("bitwise_not", comparison.invert, "Bits inverted.")
 shift_left = binary("shift_left", comparison.left_shift, "Bits of x shifted left by y; 0 for y beyond all bits.")
-shift_right_arithmetic = binary(
-    "shift_right_arithmetic", comparison.right_shift, "Bits of x shifted right by y, copies of the sign coming in."
-)
 
 
 def _unsigned(function: str, x: Any) -> tuple[Any, np.dtype[Any]]:
@@ -259,6 +256,14 @@ def shift_right_logical(x: Any, y: Any) -> Any:
     x, y = of_equal_shapes("shift_right_logical", x, y)
     bits, dtype = _unsigned("shift_right_logical", x)
     return convert(comparison.right_shift(bits, convert(array(y), typeof(bits).dtype)), dtype)
+
+
+def shift_right_arithmetic(x: Any, y: Any) -> Any:
+    """Bits of x shifted right by y, copies of the first one coming in, also in unsigned integers."""
+    x, y = of_equal_shapes("shift_right_arithmetic", x, y)
+    bits, dtype = _unsigned("shift_right_arithmetic", x)
+    signed = np.dtype(f"i{dtype.itemsize}")
+    return convert(comparison.right_shift(convert(bits, signed), convert(array(y), signed)), dtype)
 
 
 def population_count(x: Any) -> Any:

@@ -277,11 +277,11 @@ def squeeze(array: Any, dimensions: Any) -> Any:
 
 
 def collapse(operand: Any, start_dimension: int, stop_dimension: int | None = None) -> Any:
-    """Merge the axes from ``start_dimension`` up to ``stop_dimension`` (excluded) into one."""
+    """Merge the axes from ``start_dimension`` up to ``stop_dimension`` (excluded) into one (of size 1 for none)."""
     x = array(operand)
     shape = typeof(x).shape
     low, high, _ = slice(start_dimension, stop_dimension).indices(len(shape))
-    require(low < high, "collapse", lambda: f"axes {start_dimension} to {stop_dimension} of shape {shape} are none")
+    require(low <= high, "collapse", lambda: f"axes {start_dimension} to {stop_dimension} of shape {shape} are none")
     return structural.reshape(x, (*shape[:low], math.prod(shape[low:high]), *shape[high:]))
 
 

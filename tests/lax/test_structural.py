@@ -78,6 +78,7 @@ def test_shapes():
     assert lax.squeeze(X[None], (0,)).shape == (2, 3)
     assert lax.collapse(np.zeros((2, 3, 4)), 1).shape == (2, 12)
     assert lax.collapse(np.zeros((2, 3, 4)), 0, 2).shape == (6, 4)
+    assert lax.collapse(np.zeros((2, 3, 4)), 1, 1).shape == (2, 1, 3, 4)
     np.testing.assert_array_equal(lax.tile(X, (2, 3)), np.tile(X, (2, 3)))
     for call, error, text in (
         (lambda: lax.reshape(X, (-1,)), TypeError, "all sizes must be given"),
@@ -86,7 +87,7 @@ def test_shapes():
         (lambda: lax.transpose(X, (0, 0)), TypeError, "each axis"),
         (lambda: lax.squeeze(X, (0,)), ValueError, "do not all have size 1"),
         (lambda: lax.tile(X, (2,)), ValueError, "a number for each axis"),
-        (lambda: lax.collapse(X, 2), ValueError, "are none"),
+        (lambda: lax.collapse(X, 2, 1), ValueError, "are none"),
     ):
         with pytest.raises(error, match=text):
             call()
