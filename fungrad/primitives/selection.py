@@ -57,15 +57,28 @@ def _keep(x: np.ndarray[Any, Any], condition: Any) -> Any:
     return (x.view(_BITS[x.dtype]) * condition).view(x.dtype)
 
 
-IRREGULAR = 1 << 14
-"""Elements from which on the processor cannot learn by heart where a condition changes."""
+IRREGULAR = 1 << 12
+"""Elements from which on it pays to count those that are chosen."""
+
+RARE = 1 / 32
+"""The share of elements up to which a branch is guessed right often enough."""
 
 
 def _choose(condition: Any, x: Any, y: Any, out: Any) -> None:
-    """``np.where(condition, x, y)`` of bit patterns, without a branch: (x ^ y) * condition ^ y."""
-    np.bitwise_xor(x, y, out)
-    np.multiply(out, condition, out)
-    np.bitwise_xor(out, y, out)
+    """``np.where(condition, x, y)`` of bit patterns.
+
+    Without a branch, (x ^ y) * condition ^ y, unless nearly all elements are of one of the two.
+    """
+    count = np.count_nonzero(condition)
+    if not count or count == condition.size:
+        np.copyto(out, x if count else y)
+    elif RARE < count / condition.size < 1 - RARE:
+        np.bitwise_xor(x, y, out)
+        np.multiply(out, condition, out)
+        np.bitwise_xor(out, y, out)
+    else:
+        np.copyto(out, y)
+        np.putmask(out, condition, x)
 
 
 def _bits_text(e: Emission, operand: int, name: str, dtype: np.dtype[Any]) -> str:
