@@ -51,8 +51,8 @@ def _weight_exponent(x: Any, out: Any) -> Any:
 
 
 def is_finite(x: Any) -> bool:
-    """Whether x is a real number, and a finite one."""
-    return isinstance(x, (int, float, np.floating)) and math.isfinite(x)
+    """Whether x is a real number, and a finite one in half precision, too."""
+    return isinstance(x, (int, float, np.floating)) and abs(float(x)) < 65504
 
 
 def _logaddexp(x: Any, y: Any, out: Any = None) -> Any:

@@ -332,7 +332,7 @@ def test_catalogue_rows_at_large_sizes(row):
 @pytest.mark.parametrize("n", [1, 100, N])
 @pytest.mark.parametrize("special", [(), (np.inf,), (-np.inf,), (np.nan,), (np.inf, -np.inf, np.nan)])
 @pytest.mark.parametrize("dtype", ["f8", "f4"])
-@pytest.mark.filterwarnings("ignore:invalid value")  # NumPy's, for nan
+@pytest.mark.filterwarnings("ignore:invalid value", "ignore:overflow encountered in cast")  # NumPy's, for nan; of 1e300
 def test_logaddexp(n, special, dtype):
     """By its formula where all is finite, NumPy's loop where it is not; far out it is the larger of the two."""
     x, y = (RNG.uniform(-900, 900, (2, n)) * np.array([[1.0], [0.01]])).astype(dtype)
@@ -343,6 +343,8 @@ def test_logaddexp(n, special, dtype):
         (np.logaddexp, (x, y)),
         (lambda x, y: np.logaddexp(x, y) + 0.0, (x, y)),
         (lambda x: np.logaddexp(0, x), (x,)),
+        (lambda x: np.logaddexp(-1e300, x), (x,)),
+        (lambda x: np.logaddexp(x, 1e300), (x,)),
         (lambda x: np.logaddexp(x[:, None], y[:3]), (x,)),
     ):
         got = fg.jit(f)(*args)
